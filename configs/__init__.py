@@ -1,0 +1,1 @@
+"""Recipes: each `get_config(arg)` returns a whole training config."""

@@ -1,0 +1,1 @@
+"""Saving and restoring: training checkpoints, packed items, model folders."""

@@ -1,0 +1,1 @@
+"""Passes over parameter trees: ternary weights, packed trees, size ledger."""

@@ -1,0 +1,1 @@
+"""Faces in: archives, images, crops, prepared sets, pipelines, pair lists."""

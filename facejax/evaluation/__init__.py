@@ -1,0 +1,1 @@
+"""Protocols, metrics and reports: what a model is worth, and by which rule."""

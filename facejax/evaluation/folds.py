@@ -1,0 +1,70 @@
+"""Rates of each fold at a threshold that the other folds fix."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from facejax.array_typing import Bool, Float, Int
+from facejax.evaluation.metrics import count_above, fold_sizes
+
+
+class FoldRates(NamedTuple):
+  """Rates of the F folds.
+
+  Attributes:
+    tar: float [F], share of the fold's genuine pairs accepted.
+    far: float [F], share of its impostor pairs accepted.
+    thresholds: float [F], scores.
+  """
+
+  tar: Float[np.ndarray, ' F']
+  far: Float[np.ndarray, ' F']
+  thresholds: Float[np.ndarray, ' F']
+
+
+def fold_tar_at_far(
+  scores: Float[np.ndarray, ' P'],
+  same: Bool[np.ndarray, ' P'],
+  folds: Int[np.ndarray, ' P'],
+  thresholds: Float[np.ndarray, ' T'],
+  far: float,
+) -> FoldRates | None:
+  """TAR of each fold where the FAR of the other folds is `far`.
+
+  The threshold lies between two candidates, the last at which the other folds
+  accept a share of at most `far` and the next, by linear interpolation of the
+  share (the 'VAL' of FaceNet and InsightFace). A fold's own FAR may come out
+  above `far`.
+
+  Args:
+    scores: float [P], more is more alike.
+    same: bool [P], True for genuine pairs.
+    folds: int [P], 0 .. F-1, none empty.
+    thresholds: float [T], candidates, falling.
+    far: the rate asked for.
+
+  Returns:
+    Rates and thresholds, or None where they have no meaning: a fold has pairs
+    of one kind only, or the other folds of some fold cannot resolve `far`.
+
+  References:
+    spec 13.1, mode IF; calculate_val of InsightFace's verification.py.
+  """
+  num_folds = len(fold_sizes(folds))
+  genuine, impostor = (
+    np.bincount(folds[kind], minlength=num_folds) for kind in (same, ~same)
+  )
+  others = impostor.sum() - impostor
+  if not genuine.all() or not impostor.all() or others.min() * far < 1:
+    return None
+  rates = []
+  for fold in range(num_folds):
+    test = folds == fold
+    accepted = count_above(np.sort(scores[~test & ~same]), thresholds)
+    if accepted[-1] < far * others[fold]:
+      best = thresholds[0]  # the tools accept nothing then
+    else:
+      best = np.interp(far, accepted / others[fold], thresholds)
+    above = scores > best
+    rates.append((above[test & same].mean(), above[test & ~same].mean(), best))
+  return FoldRates(*np.array(rates).T)

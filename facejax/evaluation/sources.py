@@ -1,0 +1,163 @@
+"""Where a protocol gets its embeddings: a model and its crops, or a file."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+import facejax
+from facejax import files
+from facejax.data.archives import image_names, open_archive
+from facejax.data.preprocessing import Preprocessing
+from facejax.data.protocols import resolve_names
+from facejax.errors import UsageError
+from facejax.evaluation.crops import embed_padded, mirrored, read_crops
+from facejax.evaluation.embeddings import Embeddings, SavedSource
+
+
+@runtime_checkable
+class FaceModel(Protocol):
+  """What `facejax.load_model` returns, as far as evaluation needs it."""
+
+  preprocessing: Preprocessing
+  is_packed: bool
+  training_mean: np.ndarray | None
+
+  def embed(self, images: np.ndarray, *, normalize: bool = True) -> np.ndarray:
+    """Embeddings [B, D] of RGB crops, uint8 [B, 112, 112, 3]."""
+
+
+@runtime_checkable
+class EmbeddingSource(Protocol):
+  """Gives a protocol the embeddings of the images that it names."""
+
+  name: str
+  has_flip: bool
+  training_mean: np.ndarray | None
+
+  def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
+    """Embeddings of these images, in this order."""
+
+  def describe(self) -> dict[str, Any]:
+    """JSON values for a report: model, packed, preprocessing, data."""
+
+  def beside(self, name: str) -> files.Path | None:
+    """The file `name` in the folder of the data, if there is one."""
+
+
+class ModelSource:
+  """Embeds the crops of a folder or zip with a model."""
+
+  has_flip = True
+
+  def __init__(
+    self,
+    model: FaceModel,
+    data: files.PathLike,
+    *,
+    batch_size: int = 128,
+    name: str = 'model',
+  ):
+    """Opens the images.
+
+    Args:
+      model: what `facejax.load_model` returned.
+      data: folder or zip of aligned crops, IDENTITY/image.jpg, under any top
+        folder.
+      batch_size: images in one call of the model.
+      name: what reports call the model, its directory.
+    """
+    self.model = model
+    self.data = files.Path(data)
+    self.batch_size = batch_size
+    self.name = name
+    self.training_mean = model.training_mean
+    self._archive = open_archive(data)
+
+  def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
+    """Reads and embeds every image once.
+
+    Args:
+      names: images, resolved as `resolve_names` does.
+      flip: whether the mirrored images are embedded too.
+
+    Returns:
+      Raw embeddings, float32.
+
+    Raises:
+      DataError: an image is missing or cannot be read; names it.
+    """
+    members = resolve_names(
+      names, image_names(self._archive), where=str(self.data)
+    )
+    batches = read_crops(
+      self._archive,
+      [members[name] for name in names],
+      batch_size=self.batch_size,
+    )
+
+    def embed_raw(images: np.ndarray) -> np.ndarray:
+      return self.model.embed(images, normalize=False)
+
+    parts = ([], [])
+    for images in files.progress(
+      batches,
+      desc='embedding',
+      unit='batch',
+      total=-(-len(names) // self.batch_size),
+    ):
+      parts[0].append(embed_padded(embed_raw, images, self.batch_size))
+      if flip:
+        parts[1].append(
+          embed_padded(embed_raw, mirrored(images), self.batch_size)
+        )
+    return Embeddings(
+      names=tuple(names),
+      plain=np.concatenate(parts[0]),
+      flip=np.concatenate(parts[1]) if flip else None,
+      training_mean=self.training_mean,
+    )
+
+  def describe(self) -> dict[str, Any]:
+    """JSON values for a report."""
+    return {
+      'model': self.name,
+      'packed': self.model.is_packed,
+      'preprocessing': self.model.preprocessing.to_json(),
+      'data': str(self.data),
+    }
+
+  def beside(self, name: str) -> files.Path | None:
+    """The file `name` in the folder of the data, if there is one."""
+    path = self.data.parent / name
+    return path if path.exists() else None
+
+
+def open_source(
+  *,
+  model: files.PathLike | None = None,
+  data: files.PathLike | None = None,
+  embeddings: files.PathLike | None = None,
+  batch_size: int = 128,
+) -> ModelSource | SavedSource:
+  """Opens a model directory with its images, or saved embeddings.
+
+  Raises:
+    UsageError: neither is given, or both.
+    UserError: what is given cannot be opened.
+  """
+  if embeddings is not None:
+    if model is not None or data is not None:
+      raise UsageError('--embeddings stands instead of --model and --data')
+    return SavedSource(embeddings)
+  if model is None or data is None:
+    raise UsageError(
+      'give --model and --data, or --embeddings; --model is '
+      f'{model}, --data is {data}'
+    )
+  return ModelSource(
+    facejax.load_model(model),
+    data,
+    batch_size=batch_size,
+    name=str(model).rstrip('/'),
+  )

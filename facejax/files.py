@@ -1,0 +1,123 @@
+"""Paths (local and gs://), atomic writes, checksums and progress."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from etils import epath
+from tqdm import auto as tqdm_auto
+
+from facejax.errors import DataError, UsageError
+
+Path = epath.Path
+PathLike = epath.PathLike
+T = TypeVar('T')
+
+
+def _sibling(path: Path) -> Path:
+  """A name beside `path` that no other writer uses."""
+  return path.parent / f'.{path.name}.{uuid.uuid4().hex[:8]}.tmp'
+
+
+def write_bytes(path: PathLike, data: bytes) -> None:
+  """Writes a file so that readers see the old content or all of the new."""
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = _sibling(path)
+  try:
+    temporary.write_bytes(data)
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write_json(path: PathLike, value: Any) -> None:
+  """Writes `value` as indented JSON, atomically."""
+  write_bytes(path, (json.dumps(value, indent=2) + '\n').encode())
+
+
+def read_json(path: PathLike) -> Any:
+  """Reads a JSON file.
+
+  Raises:
+    DataError: the file is missing or is not JSON.
+  """
+  path = Path(path)
+  try:
+    return json.loads(path.read_text())
+  except FileNotFoundError:
+    raise DataError(f'{path} does not exist') from None
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise DataError(f'{path} is not valid JSON: {error}') from None
+
+
+@contextlib.contextmanager
+def new_directory(
+  path: PathLike, *, overwrite: bool = False
+) -> Iterator[Path]:
+  """Yields a directory that becomes `path` only if the block succeeds.
+
+  Args:
+    path: the final place; its parent is created.
+    overwrite: whether a directory that is already there is replaced, at the
+      very end; otherwise one with content is refused.
+
+  Yields:
+    An empty directory beside `path`. If the block raises, it is removed and
+    what stood at `path` is untouched.
+
+  Raises:
+    UsageError: `path` has content and `overwrite` is False.
+  """
+  path = Path(path)
+  if path.exists() and not overwrite and (
+    not path.is_dir() or any(path.iterdir())
+  ):
+    raise UsageError(f'{path} already exists: choose another folder')
+  temporary = _sibling(path)
+  temporary.mkdir(parents=True)
+  try:
+    yield temporary
+    if path.exists():
+      old = _sibling(path)
+      path.rename(old)
+      temporary.rename(path)
+      old.rmtree()
+    else:
+      temporary.rename(path)
+  finally:
+    if temporary.exists():
+      temporary.rmtree()
+
+
+def checksum(path: PathLike) -> str:
+  """SHA-256 of a file's bytes, in hex; reads a megabyte at a time."""
+  digest = hashlib.sha256()
+  with Path(path).open('rb') as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def directory_bytes(path: PathLike) -> int:
+  """Bytes of all files below a local directory."""
+  return sum(
+    os.path.getsize(os.path.join(folder, name))
+    for folder, _, names in os.walk(path)
+    for name in names
+  )
+
+
+def progress(
+  items: Iterable[T], *, desc: str, total: int | None = None, unit: str = 'it'
+) -> Iterable[T]:
+  """Wraps an iterable in a progress bar on stderr with rate and time left."""
+  return tqdm_auto.tqdm(
+    items, desc=desc, total=total, unit=unit, file=sys.stderr,
+    mininterval=0.5 if sys.stderr.isatty() else 10.0, dynamic_ncols=True,
+  )

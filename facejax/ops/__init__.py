@@ -1,0 +1,1 @@
+"""Pure array maths: no flax, no input or output."""

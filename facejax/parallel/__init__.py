@@ -1,0 +1,1 @@
+"""Meshes, shardings by rule, and the class-sharded head."""

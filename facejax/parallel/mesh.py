@@ -1,0 +1,89 @@
+"""The device mesh and the shardings that follow from it.
+
+Two axes: 'data' splits the batch, 'model' joins it for what is split by
+identity. Images are split over both; parameters are whole on every device
+unless a rule splits them; class weights are split by identity over both.
+"""
+
+from collections.abc import Sequence
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from facejax import trees
+from facejax.array_typing import PyTree
+from facejax.errors import UsageError
+
+AXES = ('data', 'model')
+# (regex over parameter names, partition of the leaf), first match wins.
+DEFAULT_SHARDING_RULES = (('.*class_weights', PartitionSpec(AXES)),)
+
+
+def make_mesh(
+  data: int = -1, model: int = 1, *, devices: Sequence | None = None
+) -> Mesh:
+  """A mesh of data x model devices.
+
+  Args:
+    data: devices along 'data'; -1 takes all that 'model' leaves.
+    model: devices along 'model'.
+    devices: which ones; default all of the job.
+
+  Returns:
+    The mesh.
+
+  Raises:
+    UsageError: the product is not the number of devices.
+  """
+  devices = list(devices if devices is not None else jax.devices())
+  if data == -1 and model > 0:
+    data = len(devices) // model
+  if data < 1 or model < 1 or data * model != len(devices):
+    raise UsageError(
+      f'a mesh of data={data} x model={model} does not fill the '
+      f'{len(devices)} devices of this job: their product must be equal'
+    )
+  return jax.make_mesh(
+    (data, model), AXES, axis_types=(AxisType.Auto,) * 2, devices=devices
+  )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """The first axis split over all devices."""
+  return NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """A whole copy on every device."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def tree_shardings(
+  tree: PyTree, mesh: Mesh, rules: trees.Rules = DEFAULT_SHARDING_RULES
+) -> PyTree:
+  """The sharding of each leaf by its name; without a rule, replicated.
+
+  Optimiser state is covered by the same rules, since the names of momentum
+  leaves end in the names of their parameters.
+  """
+  specs = trees.match_tree(rules, tree, PartitionSpec())
+  return jax.tree.map(
+    lambda spec: NamedSharding(mesh, spec),
+    specs,
+    is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+  )
+
+
+def check_batch(batch_size: int, mesh: Mesh) -> None:
+  """Refuses a batch that the devices cannot share equally.
+
+  Raises:
+    UsageError: names the nearest sizes that work.
+  """
+  if batch_size < 1 or batch_size % mesh.size:
+    lower = batch_size // mesh.size * mesh.size
+    options = [str(b) for b in (lower, lower + mesh.size) if b > 0]
+    raise UsageError(
+      f'batch_size={batch_size} does not divide over {mesh.size} devices: '
+      f'use {" or ".join(options)}'
+    )

@@ -1,0 +1,1 @@
+"""Preparation of data sets: collecting, checking and writing them."""

@@ -1,0 +1,123 @@
+"""From a training state to a model directory that everything else reads."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from facejax.array_typing import Float, PyTree
+from facejax.checkpoint.model_directory import write_model_directory
+from facejax.data.augmentation import Augmentation
+from facejax.data.pipeline import FaceSource, make_pipeline
+from facejax.data.preprocessing import Preprocessing
+from facejax.files import PathLike
+from facejax.inference.description import describe_model
+from facejax.inference.embedding import make_embed_function, normalize_rows
+from facejax.training.state import TrainState, split_head
+from facejax.training.step import TernarySchedule, deployed_variables
+
+_MEAN_IMAGES = 2048
+
+
+@dataclasses.dataclass(frozen=True)
+class Exporter:
+  """Writes model directories of one run.
+
+  Attributes:
+    architecture: a name of `facejax.models`.
+    fields: of its module.
+    preprocessing: from an aligned crop to the input.
+    ternary_schedule: None for a float run.
+    source: the training faces, for the mean embedding.
+    num_identities: K; rows of the class weights past it are left out.
+    identities_checksum: of the labels.
+    batch_size: images in one call of the model.
+  """
+
+  architecture: str
+  fields: dict[str, Any]
+  preprocessing: Preprocessing
+  ternary_schedule: TernarySchedule | None
+  source: FaceSource
+  num_identities: int
+  identities_checksum: str
+  batch_size: int
+
+  def embed_function(
+    self, state: TrainState, steps_done: int
+  ) -> Callable[[np.ndarray], jax.Array]:
+    """uint8 crops to raw embeddings, by the model as it would be deployed.
+
+    It runs on this process alone, so that one process can evaluate while the
+    others wait.
+    """
+    embed = make_embed_function(
+      self.architecture, self.fields, self.preprocessing
+    )
+    variables = self._local_variables(state, steps_done)
+    return lambda images: embed(variables, images)
+
+  def _local_variables(self, state: TrainState, steps_done: int) -> PyTree:
+    """The deployed variables, whole on one device of this process."""
+    deploy = jax.jit(
+      lambda state: deployed_variables(state, steps_done, self.ternary_schedule)
+    )
+    return jax.device_put(jax.device_get(deploy(state)), jax.local_devices()[0])
+
+  def _training_mean(
+    self, embed: Callable[[np.ndarray], jax.Array]
+  ) -> Float[np.ndarray, ' D']:
+    """Mean unit-norm embedding of training faces, for mode 'centred'."""
+    batches = make_pipeline(
+      self.source,
+      batch_size=self.batch_size,
+      seed=0,
+      preprocessing=self.preprocessing,
+      augmentation=Augmentation(mirror=0.0),
+    )
+    count = max(1, min(len(self.source), _MEAN_IMAGES) // self.batch_size)
+    embeddings = [
+      normalize_rows(np.asarray(embed(batch['image']), np.float32))
+      for batch in itertools.islice(batches, count)
+    ]
+    batches.close()
+    return np.concatenate(embeddings).mean(0)
+
+  def write(self, path: PathLike, state: TrainState, steps_done: int) -> None:
+    """Writes the model as it stands; packed if it was trained ternary.
+
+    An older directory at `path` is replaced at the very end.
+
+    Raises:
+      CheckpointError: the disk is full, or the embeddings are not finite.
+    """
+    schedule = self.ternary_schedule
+    is_ternary = schedule is not None and schedule.active(steps_done)
+    rules = schedule.rules if is_ternary else None
+    backbone, class_weights = split_head(state.params)
+    variables = {'params': backbone, 'batch_stats': state.batch_stats}
+    description = describe_model(
+      jax.device_get(variables),
+      architecture=self.architecture,
+      fields=self.fields,
+      preprocessing=self.preprocessing,
+      rules=rules,
+      training_mean=self._training_mean(self.embed_function(state, steps_done)),
+      training_data={
+        'identities_checksum': self.identities_checksum,
+        'num_identities': self.num_identities,
+        'num_images': len(self.source),
+        'steps': steps_done,
+      },
+    )
+    write_model_directory(
+      path,
+      description=description,
+      variables=variables,
+      rules=rules,
+      classifier=class_weights[: self.num_identities],
+      overwrite=True,
+    )

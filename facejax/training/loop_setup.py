@@ -1,0 +1,205 @@
+"""From a config to everything that a run needs, built and checked.
+
+ConfigDicts end here and in `loop`; what is built knows plain values.
+"""
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from facejax import models, trees
+from facejax.checkpoint.manager import CheckpointStore
+from facejax.compression import ternary
+from facejax.data.augmentation import Augmentation
+from facejax.data.pipeline import check_position, make_pipeline, make_position
+from facejax.data.preprocessing import Preprocessing
+from facejax.data.records import FaceRecords
+from facejax.errors import UsageError
+from facejax.losses.margins import MARGINS
+from facejax.parallel import class_sharded
+from facejax.parallel import mesh as mesh_lib
+from facejax.training import optimizer, step
+from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
+from facejax.training.export import Exporter
+from facejax.training.state import TrainState, create_state, split_head
+from facejax.training.warm_start import warm_start
+
+
+@dataclasses.dataclass
+class Run:
+  """Everything that a config stands for; `state` moves on as it trains."""
+
+  mesh: Any
+  source: FaceRecords
+  preprocessing: Preprocessing
+  state: TrainState
+  shardings: Any
+  compiled_step: Any
+  exporter: Exporter
+  evaluators: list[ScheduledEvaluator]
+  ternary_schedule: step.TernarySchedule | None
+
+
+def _margin_function(loss: ConfigDict):
+  """The margin of a config, its scale bound."""
+  if loss.name not in MARGINS:
+    raise UsageError(f'loss.name={loss.name!r}: use {", ".join(MARGINS)}')
+  return functools.partial(MARGINS[loss.name], scale=loss.scale)
+
+
+def _ternary_schedule(config: ConfigDict, backbone) -> Any:
+  """The ternary schedule of a config, its rules checked; None without one."""
+  if config.ternary.from_step < 0:
+    return None
+  rules = [tuple(rule) for rule in config.ternary.rules]
+  ternary.check_ternary_rules(backbone, rules)
+  return step.TernarySchedule(rules, config.ternary.from_step)
+
+
+def build_run(config: ConfigDict) -> Run:
+  """Builds and checks all that a config names.
+
+  Raises:
+    UsageError: a value that cannot be; DataError: a data set that cannot be
+      read. Nothing has been written yet.
+  """
+  mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
+  mesh_lib.check_batch(config.data.batch_size, mesh)
+  if not config.data.path:
+    raise UsageError(
+      '--config.data.path: name a prepared data set (launch.prepare_data)'
+    )
+  source = FaceRecords(config.data.path)
+  fields = config.model.to_dict()
+  architecture = fields.pop('name')
+  model = models.get_model(architecture, **fields)
+  preprocessing = Preprocessing(model.image_size, tuple(config.data.crop))
+  schedule = optimizer.make_schedule(
+    total_steps=config.total_steps, **config.learning_rate
+  )
+  frozen = tuple(config.frozen)
+  tx = optimizer.make_optimizer(
+    schedule,
+    weight_decay=[tuple(rule) for rule in config.weight_decay],
+    frozen=frozen,
+    **config.optimizer,
+  )
+  state, shardings = create_state(
+    model,
+    tx,
+    key=jax.random.key(config.seed),
+    image_size=model.image_size,
+    num_identities=source.num_identities,
+    mesh=mesh,
+  )
+  trees.check_rules(config.weight_decay, state.params, 'weight_decay')
+  trees.check_rules([(f, 0) for f in frozen], state.params, 'frozen')
+  schedule_2bit = _ternary_schedule(config, split_head(state.params)[0])
+  margin_function = _margin_function(config.loss)
+
+  def loss_function(embeddings, labels, class_weights, *, margin):
+    return class_sharded.margin_cross_entropy(
+      embeddings,
+      labels,
+      class_weights,
+      mesh=mesh,
+      num_identities=source.num_identities,
+      margin_function=functools.partial(margin_function, margin=margin),
+    )
+
+  train_step = step.make_train_step(
+    model,
+    tx,
+    loss_function=loss_function,
+    schedule=schedule,
+    margin=step.margin_warmup(config.loss.margin, config.loss.warmup_steps),
+    preprocessing=preprocessing,
+    ternary_schedule=schedule_2bit,
+    frozen=frozen,
+  )
+  exporter = Exporter(
+    architecture,
+    fields,
+    preprocessing,
+    schedule_2bit,
+    source,
+    source.num_identities,
+    source.identities_checksum,
+    batch_size=min(config.data.batch_size, len(source)),
+  )
+  return Run(
+    mesh,
+    source,
+    preprocessing,
+    state,
+    shardings,
+    step.compile_step(train_step, mesh, shardings),
+    exporter,
+    make_evaluators(config.evaluators.to_dict()),
+    schedule_2bit,
+  )
+
+
+def resume_or_start(
+  config: ConfigDict, run: Run, store: CheckpointStore
+) -> int:
+  """Puts the state where the run left off; returns the steps done."""
+  abstract = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+    run.state,
+  )
+  restored = store.restore_latest(abstract)
+  if restored is not None:
+    run.state, position, steps_done = restored
+    check_position(position, data_position(config, run, steps_done))
+    print(f'continuing after step {steps_done}', file=sys.stderr)
+    return steps_done
+  if config.init_from:
+    run.state, report = warm_start(
+      run.state,
+      config.init_from,
+      num_identities=run.source.num_identities,
+      identities_checksum=run.source.identities_checksum,
+    )
+    report.print(config.init_from)
+  return 0
+
+
+def data_position(
+  config: ConfigDict, run: Run, steps_done: int
+) -> dict[str, Any]:
+  """The saved position of the data."""
+  return make_position(
+    run.source,
+    step=steps_done,
+    seed=config.seed,
+    batch_size=config.data.batch_size,
+  )
+
+
+def make_batches(
+  config: ConfigDict, run: Run, start_step: int
+) -> Iterator[step.Batch]:
+  """This process's share of every batch, as global arrays on the mesh."""
+  sharding = mesh_lib.batch_sharding(run.mesh)
+  local = make_pipeline(
+    run.source,
+    batch_size=config.data.batch_size,
+    seed=config.seed,
+    preprocessing=run.preprocessing,
+    augmentation=Augmentation(**config.data.augmentation),
+    start_step=start_step,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    num_workers=config.data.num_workers,
+  )
+  for batch in local:
+    yield {
+      name: jax.make_array_from_process_local_data(sharding, batch[name])
+      for name in ('image', 'label')
+    }

@@ -1,0 +1,113 @@
+"""Starting from a trained model: layers matched by path and shape."""
+
+import dataclasses
+import sys
+
+import jax
+
+from facejax import trees
+from facejax.checkpoint.model_directory import read_model_directory
+from facejax.compression import packed
+from facejax.errors import CheckpointError
+from facejax.files import PathLike
+from facejax.training.state import HEAD, TrainState, join_head, split_head
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStartReport:
+  """Which variables came from the other model, by name.
+
+  Attributes:
+    matched: taken over.
+    not_in_model: of this run, without a counterpart there: kept as they were
+      initialised.
+    other_shape: of both, but not of one shape: kept as initialised.
+    not_in_run: of the other model alone: left behind.
+  """
+
+  matched: list[str]
+  not_in_model: list[str]
+  other_shape: list[str]
+  not_in_run: list[str]
+
+  def print(self, path: PathLike) -> None:
+    """Tells what was and what was not taken over, on stderr."""
+    total = len(self.matched) + len(self.not_in_model) + len(self.other_shape)
+    print(
+      f'init_from {path}: {len(self.matched)} of {total} arrays taken over',
+      file=sys.stderr,
+    )
+    for title in ('not_in_model', 'other_shape', 'not_in_run'):
+      for name in getattr(self, title):
+        print(f'  {title.replace("_", " ")}: {name}', file=sys.stderr)
+
+
+def warm_start(
+  state: TrainState,
+  path: PathLike,
+  *,
+  num_identities: int,
+  identities_checksum: str,
+) -> tuple[TrainState, WarmStartReport]:
+  """Takes over what fits from a model directory, float or packed.
+
+  Class weights are taken over only if both were trained on the same people in
+  the same order; rows of other people would mislead the first steps.
+
+  Args:
+    state: freshly created; donated to the result where nothing matches.
+    path: the model directory.
+    num_identities: K of this run.
+    identities_checksum: of this run's labels.
+
+  Returns:
+    The state with the same shardings, its optimiser fresh, and the report.
+
+  Raises:
+    CheckpointError: no model there, or nothing of it fits.
+  """
+  model = read_model_directory(path)
+  params = packed.unpack_tree(model.variables['params'])
+  found = trees.named_leaves(
+    {'params': params, 'batch_stats': model.variables.get('batch_stats', {})}
+  )
+  trained_on = (model.description['training_data'] or {}).get(
+    'identities_checksum'
+  )
+  head = f'params/{HEAD}/class_weights'
+  if trained_on == identities_checksum and model.classifier is not None:
+    found[head] = model.classifier
+  target = {'params': state.params, 'batch_stats': state.batch_stats}
+  report = WarmStartReport([], [], [], [])
+
+  def take(name, old):
+    if name not in found:
+      report.not_in_model.append(name)
+      return old
+    new, used = found.pop(name), old.shape
+    if name == head:  # stored without the rows that pad it to the mesh
+      used = (num_identities, *old.shape[1:])
+    if new.shape != used:
+      report.other_shape.append(name)
+      return old
+    report.matched.append(name)
+    if new.shape != old.shape:
+      new = jax.numpy.zeros(old.shape, old.dtype).at[: used[0]].set(new)
+    return jax.device_put(new.astype(old.dtype), old.sharding)
+
+  taken = trees.map_named(take, target)
+  report.not_in_run.extend(found)
+  backbone, _ = split_head(state.params)
+  if (
+    not any(not name.endswith(HEAD) for name in report.matched) or not backbone
+  ):
+    raise CheckpointError(
+      f'init_from {path}: no layer of it fits this model in name and shape'
+    )
+  return (
+    state.replace(
+      params=join_head(*split_head(taken['params'])),
+      batch_stats=taken['batch_stats'],
+    ),
+    report,
+  )

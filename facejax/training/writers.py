@@ -1,0 +1,50 @@
+"""Metrics on disk: one JSON object a line, in the order of the steps."""
+
+import json
+import math
+
+import jax
+
+from facejax import files
+from facejax.files import Path, PathLike
+
+
+class MetricsWriter:
+  """Appends to `metrics.jsonl`; only the first process writes.
+
+  Invariants: lines are ordered by step, and none is later than the checkpoint
+  that a run continued from, so a resumed run leaves the same file as one that
+  was never interrupted, but for the speeds.
+  """
+
+  def __init__(self, workdir: PathLike, *, start_step: int):
+    """Opens the file and drops what an interrupted run wrote too much."""
+    self._path = Path(workdir) / 'metrics.jsonl'
+    self._is_writer = jax.process_index() == 0
+    kept = [row for row in self.rows() if row['step'] <= start_step]
+    if self._is_writer:
+      text = ''.join(json.dumps(row) + '\n' for row in kept)
+      files.write_bytes(self._path, text.encode())
+
+  def rows(self) -> list[dict[str, float]]:
+    """All rows so far; a last line cut short by a crash is left out."""
+    if not self._path.exists():
+      return []
+    rows = []
+    for line in self._path.read_text().splitlines():
+      try:
+        rows.append(json.loads(line))
+      except json.JSONDecodeError:
+        break
+    return rows
+
+  def write(self, step: int, values: dict[str, float]) -> None:
+    """Appends one row; a value that is not finite becomes null."""
+    if not self._is_writer:
+      return
+    row = {'step': step} | {
+      name: value if math.isfinite(value) else None
+      for name, value in values.items()
+    }
+    with self._path.open('a') as file:
+      file.write(json.dumps(row) + '\n')

@@ -1,0 +1,50 @@
+"""Flags that several scripts share, each defined once per process.
+
+A script calls the functions for the flags it reads, so it accepts no flag that
+it ignores, and all scripts can be imported into one test process.
+"""
+
+import functools
+
+from absl import flags
+
+# The calling script, not this module, is the flag's home in `--help`.
+flags.disclaim_key_flags()
+
+
+@functools.cache
+def model() -> flags.FlagHolder[str]:
+  """A trained, compressed or imported model."""
+  return flags.DEFINE_string(
+    'model', None, 'Model directory (it holds a model.json).'
+  )
+
+
+@functools.cache
+def output() -> flags.FlagHolder[str]:
+  """Where the result goes."""
+  return flags.DEFINE_string(
+    'output', None, 'Folder for the results; written whole or not at all.'
+  )
+
+
+@functools.cache
+def overwrite() -> flags.FlagHolder[bool]:
+  """Whether an existing output is replaced."""
+  return flags.DEFINE_bool(
+    'overwrite', False, 'Replace what stands at --output, at the very end.'
+  )
+
+
+@functools.cache
+def data() -> flags.FlagHolder[str]:
+  """Images to work on."""
+  return flags.DEFINE_string('data', None, 'Folder or zip of aligned faces.')
+
+
+@functools.cache
+def batch_size() -> flags.FlagHolder[int]:
+  """Images a call of the model."""
+  return flags.DEFINE_integer(
+    'batch_size', 128, 'Images in one call of the model.', lower_bound=1
+  )

@@ -1,0 +1,38 @@
+"""Trains a face model, or continues a run that was interrupted.
+
+  python -m launch.train --config=configs/mobilefacenet_faces.py \
+    --config.data.path=out/clean --workdir=out/faces
+
+A recipe's docstring says what it should reach, on what, in what time.
+`--config=RECIPE.py:smoke` runs the same recipe at toy size. Any field can be
+set: --config.total_steps=2000, --config.init_from=out/faces/model,
+--config.ternary.from_step=0, --config.frozen='("stem/.*",)'.
+
+The same command again continues after the last checkpoint, with the same
+parameters, momentum and order of images as if nothing had happened.
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import run
+
+CONFIG = config_flags.DEFINE_config_file(
+  'config', None, 'Recipe to train by, a file of configs/.', lock_config=True
+)
+WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the run: checkpoints, metrics, models.'
+)
+flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def main(argv):
+  """Trains by the config; returns step, loss, model_dir and speed."""
+  del argv
+  from facejax.training import loop
+
+  return loop.train(CONFIG.value, WORKDIR.value)
+
+
+if __name__ == '__main__':
+  run.run(main)

@@ -1,0 +1,40 @@
+"""Policy of the whole suite: devices, strictness, shared expensive things."""
+
+import os
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '')
+  + ' --xla_force_host_platform_device_count=8'
+)
+
+from jaxtyping import install_import_hook
+
+# Shapes in signatures are promises: the hook checks every call of the suite.
+_HOOK = install_import_hook('facejax', 'beartype.beartype')
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from absl import flags  # noqa: E402
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SHARED = os.path.join(os.path.dirname(REPOSITORY), 'shared')
+CACHE = os.path.join(REPOSITORY, '.cache', 'jax')
+
+
+def pytest_configure():
+  """Settings that must precede the first import of a test."""
+  flags.FLAGS.mark_as_parsed()
+  jax.config.update('jax_numpy_rank_promotion', 'raise')
+  jax.config.update('jax_compilation_cache_dir', CACHE)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 1.0)
+  # Child processes of the suite share the cache.
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = CACHE
+
+
+@pytest.fixture(scope='session')
+def shared():
+  """The folder of real faces and weights; tests that need it skip."""
+  if not os.path.isdir(SHARED):
+    pytest.skip('the folder ../shared with real faces is not here')
+  return SHARED

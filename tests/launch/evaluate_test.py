@@ -1,0 +1,124 @@
+"""launch.evaluate: the command as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from unittest import mock
+
+import chex
+import pytest
+from absl.testing import absltest, flagsaver
+
+import facejax
+from facejax.evaluation import modes, protocols
+from launch import evaluate
+from tests.conftest import REPOSITORY
+from tests.evaluation import faces
+
+
+def run(*arguments):
+  """Runs the command in a process of its own."""
+  return subprocess.run(
+    [sys.executable, '-m', 'launch.evaluate', *arguments],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+class EvaluateTest(chex.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.root = faces.write_folder(self.create_tempdir().full_path, 'data')
+    self.data = os.path.join(self.root, 'data')
+    faces.write_lfw_list(os.path.join(self.root, 'lfw_pairs.txt'))
+
+  def test_flags_list_what_the_library_has(self):
+    self.assertEqual(
+      evaluate.flags.FLAGS['protocol'].parser.enum_values,
+      list(protocols.PROTOCOLS),
+    )
+    self.assertEqual(
+      evaluate.flags.FLAGS['mode'].parser.enum_values,
+      [*modes.MODES, protocols.ALL_MODES],
+    )
+
+  def test_a_model_is_evaluated_beside_its_directory(self):
+    model = os.path.join(self.root, 'model')
+    loaded = mock.Mock(return_value=faces.PixelModel())
+    with (
+      mock.patch.dict(vars(facejax), load_model=loaded),
+      flagsaver.flagsaver(
+        model=model, data=self.data, mode='sphereface', batch_size=8
+      ),
+    ):
+      result = evaluate.main([])
+    loaded.assert_called_once_with(model)
+    self.assertEqual(result['output'], f'{model}-evaluation/lfw_sphereface')
+    for key in (
+      'protocol',
+      'accuracy',
+      'std',
+      'tar_at_far',
+      'auc',
+      'eer',
+      'mode',
+      'transductive',
+      'num_pairs',
+      'preprocessing',
+      'thresholds',
+      'packed',
+      'model',
+    ):
+      self.assertIn(key, result)
+    with open(os.path.join(result['output'], 'results.json')) as file:
+      self.assertEqual(json.load(file)['accuracy'], result['accuracy'])
+
+  def test_bad_input_is_one_line_and_leaves_nothing(self):
+    output = os.path.join(self.root, 'out')
+    done = run('--embeddings=/nowhere.npz', f'--output={output}')
+    self.assertEqual(done.returncode, 1)
+    self.assertEqual(
+      done.stderr.strip(),
+      'error: /nowhere.npz: the embeddings cannot be read '
+      '(No such file or directory)',
+    )
+    self.assertEmpty(done.stdout)
+    self.assertFalse(os.path.exists(output))
+
+  def test_a_wrong_command_exits_with_2(self):
+    for arguments in (['--mode=cosine'], [], ['stray']):
+      done = run(*arguments)
+      self.assertEqual(done.returncode, 2, done.stderr)
+      self.assertLen(done.stderr.strip().split('\n'), 1)
+
+
+@pytest.fixture(scope='module')
+def real_run(shared, tmp_path_factory):
+  output = tmp_path_factory.mktemp('evaluate') / 'out'
+  return run(
+    '--embeddings='
+    + os.path.join(shared, 'weights', 'xiaoccer_lfw_embeddings_f16.npz'),
+    '--pairs=' + os.path.join(shared, 'faces', 'lfw_pairs.txt'),
+    '--mode=sphereface',
+    f'--output={output}',
+  )
+
+
+def test_real_embeddings_print_their_result_as_the_last_line(real_run):
+  assert real_run.returncode == 0, real_run.stderr
+  result = json.loads(real_run.stdout.strip().split('\n')[-1])
+  assert round(100 * result['accuracy'], 2) == 99.18
+  assert result['transductive'] is True
+  assert result['num_pairs'] == 6000
+  assert sorted(os.listdir(result['output'])) == [
+    'histogram.png',
+    'results.json',
+    'roc.png',
+  ]
+
+
+if __name__ == '__main__':
+  absltest.main()
