@@ -57,42 +57,49 @@ def read_json(path: PathLike) -> Any:
 
 
 @contextlib.contextmanager
-def new_directory(
-  path: PathLike, *, overwrite: bool = False
-) -> Iterator[Path]:
+def new_directory(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
   """Yields a directory that becomes `path` only if the block succeeds.
 
   Args:
     path: the final place; its parent is created.
     overwrite: whether a directory that is already there is replaced, at the
-      very end; otherwise one with content is refused.
+      very end; otherwise one with content is refused. A file always is.
 
   Yields:
     An empty directory beside `path`. If the block raises, it is removed and
     what stood at `path` is untouched.
 
   Raises:
-    UsageError: `path` has content and `overwrite` is False.
+    UsageError: `path` has content and `overwrite` is False, or is a file.
   """
   path = Path(path)
-  if path.exists() and not overwrite and (
-    not path.is_dir() or any(path.iterdir())
-  ):
+  if path.exists() and not path.is_dir():
+    raise UsageError(f'{path} is a file: choose another folder')
+  if path.exists() and not overwrite and any(path.iterdir()):
     raise UsageError(f'{path} already exists: choose another folder')
   temporary = _sibling(path)
   temporary.mkdir(parents=True)
   try:
     yield temporary
     if path.exists():
-      old = _sibling(path)
-      path.rename(old)
-      temporary.rename(path)
-      old.rmtree()
+      _replace(path, temporary)
     else:
       temporary.rename(path)
   finally:
     if temporary.exists():
       temporary.rmtree()
+
+
+def _replace(path: Path, new: Path) -> None:
+  """Puts one directory in the place of another; on failure the old stays."""
+  old = _sibling(path)
+  path.rename(old)
+  try:
+    new.rename(path)
+  except BaseException:
+    old.rename(path)
+    raise
+  old.rmtree()
 
 
 def checksum(path: PathLike) -> str:
@@ -113,11 +120,21 @@ def directory_bytes(path: PathLike) -> int:
   )
 
 
+def note(text: str) -> None:
+  """A line on stderr that leaves a progress bar whole."""
+  tqdm_auto.tqdm.write(text, file=sys.stderr)
+
+
 def progress(
   items: Iterable[T], *, desc: str, total: int | None = None, unit: str = 'it'
 ) -> Iterable[T]:
   """Wraps an iterable in a progress bar on stderr with rate and time left."""
   return tqdm_auto.tqdm(
-    items, desc=desc, total=total, unit=unit, file=sys.stderr,
-    mininterval=0.5 if sys.stderr.isatty() else 10.0, dynamic_ncols=True,
+    items,
+    desc=desc,
+    total=total,
+    unit=unit,
+    file=sys.stderr,
+    mininterval=0.5 if sys.stderr.isatty() else 10.0,
+    dynamic_ncols=True,
   )

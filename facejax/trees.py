@@ -31,13 +31,17 @@ def named_leaves(tree: PyTree, is_leaf: Any = None) -> dict[str, Any]:
 
 
 def map_named(
-  function: Callable[..., Any], tree: PyTree, *rest: PyTree,
+  function: Callable[..., Any],
+  tree: PyTree,
+  *rest: PyTree,
   is_leaf: Any = None,
 ) -> PyTree:
   """Like `jax.tree.map`, with the leaf's name as the first argument."""
   return jax.tree_util.tree_map_with_path(
     lambda path, *leaves: function(path_name(path), *leaves),
-    tree, *rest, is_leaf=is_leaf,
+    tree,
+    *rest,
+    is_leaf=is_leaf,
   )
 
 
@@ -84,6 +88,4 @@ def parameter_count(tree: PyTree) -> int:
 
 def byte_count(tree: PyTree) -> int:
   """Bytes of all leaves (arrays or shapes)."""
-  return sum(
-    leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
-  )
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -7,7 +7,10 @@ traceback.
 
 import errno
 import json
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +19,13 @@ from absl import app, flags, logging
 from facejax.errors import UserError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_BAD_PATH = (
+  errno.EACCES,
+  errno.EPERM,
+  errno.EROFS,
+  errno.ENOTDIR,
+  errno.ENAMETOOLONG,
+)
 
 
 def _fail(message: str, code: int) -> None:
@@ -24,20 +34,64 @@ def _fail(message: str, code: int) -> None:
   sys.exit(code)
 
 
+def _config_path(argv: Sequence[str]) -> str | None:
+  """The file that --config names, without the argument of the recipe."""
+  for arg, following in zip(argv, [*argv[1:], ''], strict=True):
+    match = re.fullmatch(r'--?config(=.*)?', arg, re.DOTALL)
+    if match:
+      value = match[1][1:] if match[1] else following
+      return value.split(':', 1)[0]
+  return None
+
+
+def _explain(error: Exception, path: str | None) -> str | None:
+  """What is wrong with the flags or the config; None for a defect of ours."""
+  root = error
+  while root.__cause__ or root.__context__:
+    root = root.__cause__ or root.__context__
+  if isinstance(root, SyntaxError):
+    return f'{root.filename}:{root.lineno}: {root.msg}'
+  lines = [
+    frame.lineno
+    for frame in traceback.extract_tb(root.__traceback__)
+    if path and os.path.abspath(frame.filename) == os.path.abspath(path)
+  ]
+  if lines:  # a recipe is Python, and can raise anything
+    return f'--config={path}:{lines[-1]}: {type(root).__name__}: {root}'
+  if isinstance(error, flags.Error):
+    return f'{error} (--help lists the flags)'
+  if isinstance(error, AttributeError | KeyError):
+    text = str(error.args[0]) if error.args else ''
+    if 'get_config' in text:
+      return f'--config={path}: it is no recipe, it has no get_config'
+    what = 'no field ' if isinstance(error, KeyError) else ''
+    return f'--config: {what}' + re.sub(
+      r'\s+(?=Did you)', '. ', text.strip('"')
+    )
+  if isinstance(error, TypeError | ValueError | OSError):
+    return f'--config={path}: {error}'
+  return None
+
+
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses flags; a bad one, or a bad config, is one line and exit code 2."""
+  path = _config_path(argv) if 'config' in flags.FLAGS else None
+  if path is not None and not os.path.isfile(path):
+    _fail(f'--config={path}: no such file', 2)
   try:
     rest = flags.FLAGS(list(argv))
-  except flags.Error as error:
-    _fail(f'{error} (--help lists the flags)', 2)
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    _fail(f'--config: {error}', 2)
-  except OSError as error:
-    _fail(f'--config: {error.filename}: {error.strerror}', 2)
+    if path is not None:
+      # A config that failed to load says so when it is first touched.
+      getattr(flags.FLAGS['config'].value, 'lock', None)
   except SystemExit as error:
     # absl prints the help and exits with 1; asking for help is no error.
-    sys.exit(0 if any(a.lstrip('-').startswith('help') for a in argv)
-             else error.code)
+    asked = any(arg.lstrip('-').startswith('help') for arg in argv)
+    sys.exit(0 if asked else error.code)
+  except Exception as error:
+    message = _explain(error, path)
+    if message is None:
+      raise
+    _fail(message, 2)
   return rest
 
 
@@ -58,12 +112,15 @@ def run(main: Callable[[Sequence[str]], dict[str, Any] | None]) -> None:
     except KeyboardInterrupt:
       _fail('interrupted', 130)
     except OSError as error:
-      if error.errno not in _NO_SPACE:
-        raise
-      _fail(
-        f'no space left to write {error.filename or "the output"}: free some '
-        'and run the command again; what was saved before is intact', 1
-      )
+      if error.errno in _NO_SPACE:
+        _fail(
+          f'no space left to write {error.filename or "the output"}: free some '
+          'and run the command again; what was saved before is intact',
+          1,
+        )
+      if error.errno in _BAD_PATH and error.filename:
+        _fail(f'{error.filename}: {error.strerror}', 1)
+      raise
     if result is not None:
       print(json.dumps(result, allow_nan=False), flush=True)
 

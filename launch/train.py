@@ -9,7 +9,8 @@ set: --config.total_steps=2000, --config.init_from=out/faces/model,
 --config.ternary.from_step=0, --config.frozen='("stem/.*",)'.
 
 The same command again continues after the last checkpoint, with the same
-parameters, momentum and order of images as if nothing had happened.
+parameters, momentum and order of images as if nothing had happened; a larger
+total_steps trains on. Another recipe needs another workdir.
 """
 
 from absl import flags
@@ -28,9 +29,13 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 def main(argv):
   """Trains by the config; returns step, loss, model_dir and speed."""
-  del argv
+  from facejax.errors import UsageError
   from facejax.training import loop
 
+  if argv:
+    raise UsageError(
+      f'unexpected argument {argv[0]!r}: fields are set by --config.NAME=VALUE'
+    )
   return loop.train(CONFIG.value, WORKDIR.value)
 
 

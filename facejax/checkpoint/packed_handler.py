@@ -28,7 +28,9 @@ class PackedCheckpointHandler(ocp.AsyncCheckpointHandler):
     self._impl = ocp.StandardCheckpointHandler(**options)
 
   def _standard_save(self, args: 'PackedSave') -> ocp.args.StandardSave:
-    tree = packed.pack_tree_jit(args.params, args.rules)
+    tree = args.params
+    if args.rules:
+      tree = packed.pack_tree_jit(tree, args.rules)
     arrays, metadata = packed_arrays.to_arrays(tree)
     return ocp.args.StandardSave(arrays, custom_metadata=metadata)
 

@@ -1,6 +1,7 @@
 """Evaluators of a run: what is measured, on what, and how often."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,11 +37,6 @@ class ScheduledEvaluator:
     }
 
 
-def _make_pairs(**fields: Any) -> PairEvaluator:
-  """Pairs from a list over a folder or zip of crops."""
-  return PairEvaluator(**fields)
-
-
 def _make_synthetic(
   *,
   num_identities: int,
@@ -62,7 +58,7 @@ def _make_synthetic(
   )
 
 
-_KINDS = {'pairs': _make_pairs, 'synthetic': _make_synthetic}
+_KINDS = {'pairs': PairEvaluator, 'synthetic': _make_synthetic}
 
 
 def make_evaluators(
@@ -87,9 +83,14 @@ def make_evaluators(
       raise UsageError(
         f'evaluators.{name}.kind={kind!r}: use {" or ".join(_KINDS)}'
       )
+    if every < 0:
+      raise UsageError(
+        f'evaluators.{name}.every_steps={every}: use 0 (at the end) or more'
+      )
     try:
-      evaluator = _KINDS[kind](**fields)
+      inspect.signature(_KINDS[kind]).bind(**fields)
     except TypeError as error:
-      raise UsageError(f'evaluators.{name}: {error}') from None
+      raise UsageError(f'evaluators.{name} ({kind}): {error}') from None
+    evaluator = _KINDS[kind](**fields)
     scheduled.append(ScheduledEvaluator(name, evaluator, every))
   return scheduled

@@ -1,6 +1,8 @@
 """From a training state to a model directory that everything else reads."""
 
+import contextlib
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +17,17 @@ from facejax.data.pipeline import FaceSource, make_pipeline
 from facejax.data.preprocessing import Preprocessing
 from facejax.files import PathLike
 from facejax.inference.description import describe_model
-from facejax.inference.embedding import make_embed_function, normalize_rows
+from facejax.inference.embedding import (
+  EmbedFunction,
+  make_embed_function,
+  normalize_rows,
+)
 from facejax.training.state import TrainState, split_head
-from facejax.training.step import TernarySchedule, deployed_variables
+from facejax.training.step import (
+  TernarySchedule,
+  deployed_rules,
+  deployed_variables,
+)
 
 _MEAN_IMAGES = 2048
 
@@ -54,18 +64,26 @@ class Exporter:
     It runs on this process alone, so that one process can evaluate while the
     others wait.
     """
-    embed = make_embed_function(
+    variables = self._local_variables(state, steps_done)
+    return lambda images: self._embed(variables, images)
+
+  @functools.cached_property
+  def _embed(self) -> EmbedFunction:
+    """Compiled once for all evaluations of a run."""
+    return make_embed_function(
       self.architecture, self.fields, self.preprocessing
     )
-    variables = self._local_variables(state, steps_done)
-    return lambda images: embed(variables, images)
+
+  @functools.cached_property
+  def _deploy(self) -> Callable[..., PyTree]:
+    return jax.jit(deployed_variables, static_argnames='rules')
 
   def _local_variables(self, state: TrainState, steps_done: int) -> PyTree:
     """The deployed variables, whole on one device of this process."""
-    deploy = jax.jit(
-      lambda state: deployed_variables(state, steps_done, self.ternary_schedule)
-    )
-    return jax.device_put(jax.device_get(deploy(state)), jax.local_devices()[0])
+    # All but the class weights is replicated, and they are not deployed.
+    local = jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+    rules = deployed_rules(self.ternary_schedule, steps_done)
+    return self._deploy(local, rules=rules)
 
   def _training_mean(
     self, embed: Callable[[np.ndarray], jax.Array]
@@ -79,11 +97,11 @@ class Exporter:
       augmentation=Augmentation(mirror=0.0),
     )
     count = max(1, min(len(self.source), _MEAN_IMAGES) // self.batch_size)
-    embeddings = [
-      normalize_rows(np.asarray(embed(batch['image']), np.float32))
-      for batch in itertools.islice(batches, count)
-    ]
-    batches.close()
+    with contextlib.closing(batches):
+      embeddings = [
+        normalize_rows(np.asarray(embed(batch['image']), np.float32))
+        for batch in itertools.islice(batches, count)
+      ]
     return np.concatenate(embeddings).mean(0)
 
   def write(self, path: PathLike, state: TrainState, steps_done: int) -> None:
@@ -94,9 +112,7 @@ class Exporter:
     Raises:
       CheckpointError: the disk is full, or the embeddings are not finite.
     """
-    schedule = self.ternary_schedule
-    is_ternary = schedule is not None and schedule.active(steps_done)
-    rules = schedule.rules if is_ternary else None
+    rules = deployed_rules(self.ternary_schedule, steps_done)
     backbone, class_weights = split_head(state.params)
     variables = {'params': backbone, 'batch_stats': state.batch_stats}
     description = describe_model(

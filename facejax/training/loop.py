@@ -1,12 +1,13 @@
 """The training loop: the place where effects happen, in this order.
 
-Restore; then, between any two steps, evaluate, checkpoint, take the next
-batch, start the step, and log the one before while it runs.
+Restore; then, between any two steps, log, evaluate, checkpoint, take the next
+batch, start the step, and log the one before while it runs. All that belongs
+to a step is written before its checkpoint, so that a run which is killed at
+any moment and goes on leaves the same files as one that never stopped.
 """
 
+import contextlib
 import math
-import sys
-import time
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from facejax.checkpoint.manager import CheckpointStore
 from facejax.errors import UserError
 from facejax.files import Path, PathLike
 from facejax.training.evaluators import ScheduledEvaluator
+from facejax.training.loop_checks import check_unchanged
 from facejax.training.loop_setup import (
   Run,
   build_run,
@@ -25,82 +27,87 @@ from facejax.training.loop_setup import (
   resume_or_start,
 )
 from facejax.training.state import split_head
-from facejax.training.writers import MetricsWriter
-
-
-class _Clock:
-  """Seconds spent on steps: compilation and pauses do not count."""
-
-  def __init__(self):
-    self._seconds, self._images, self._since = 0.0, 0, None
-
-  def pause(self) -> None:
-    """Stops until the next step is done."""
-    if self._since is not None:
-      self._seconds += time.perf_counter() - self._since
-    self._since = None
-
-  def step_done(self, images: int) -> None:
-    """Counts a step; the first after a pause only starts the clock."""
-    if self._since is None:
-      self._since = time.perf_counter()
-    else:
-      self._images += images
-
-  def rate(self) -> float:
-    """Images per second so far; 0 before the second step."""
-    running = time.perf_counter() - self._since if self._since else 0.0
-    seconds = self._seconds + running
-    return self._images / seconds if self._images else 0.0
+from facejax.training.step import deployed_rules
+from facejax.training.writers import Clock, MetricsWriter
 
 
 class _Boundary:
-  """What happens between two steps: evaluation, checkpoint, model."""
+  """What happens between two steps: metrics, evaluation, checkpoint, model."""
 
   def __init__(
     self,
     config: ConfigDict,
     run: Run,
     store: CheckpointStore,
-    writer: MetricsWriter,
     workdir: Path,
+    start: int,
   ):
     self.config, self.run, self.store = config, run, store
-    self.writer, self.workdir = writer, workdir
+    self.workdir, self.clock = workdir, Clock()
+    self.writer = MetricsWriter(workdir, start_step=start)
 
-  def visit(self, steps_done: int, clock: _Clock) -> None:
-    """Evaluates and saves what is due after `steps_done` steps."""
-    last = steps_done == self.config.total_steps
+  def _is_last(self, steps_done: int) -> bool:
+    return steps_done == self.config.total_steps
+
+  def _turns(self, steps_done: int) -> bool:
+    """Whether the next step is the first ternary one after float ones."""
     schedule = self.run.ternary_schedule
-    turns = schedule is not None and steps_done == schedule.from_step > 0
-    due = [e for e in self.run.evaluators if e.due(steps_done) or last or turns]
-    saves = last or steps_done % self.config.checkpoint.every_steps == 0
-    if not (due or saves or turns):
-      return
-    jax.block_until_ready(self.run.state)
-    clock.pause()
-    if due and jax.process_index() == 0:
-      self._evaluate(due, steps_done)
-    if saves:
-      self._save(steps_done)
-    if turns and not last:
-      self.run.exporter.write(
-        self.workdir / 'model_float', self.run.state, steps_done
-      )
+    return schedule is not None and steps_done == schedule.from_step > 0
 
-  def _evaluate(self, due: list[ScheduledEvaluator], steps_done: int) -> None:
+  def _saves(self, steps_done: int) -> bool:
+    every = self.config.checkpoint.every_steps
+    return self._is_last(steps_done) or steps_done % every == 0
+
+  def _evaluators(self, steps_done: int) -> list[ScheduledEvaluator]:
+    always = self._is_last(steps_done) or self._turns(steps_done)
+    return [e for e in self.run.evaluators if always or e.due(steps_done)]
+
+  def is_due(self, steps_done: int) -> bool:
+    """Whether anything but the next step is to be done."""
+    return bool(
+      self._saves(steps_done)
+      or self._turns(steps_done)
+      or self._evaluators(steps_done)
+    )
+
+  def visit(self, steps_done: int) -> None:
+    """Evaluates and saves what is due after `steps_done` steps."""
+    self.clock.pause()
+    if jax.process_index() == 0:
+      self._evaluate(steps_done)
+    if self._turns(steps_done):
+      self._write_float_model(steps_done)
+    if self._saves(steps_done):
+      self._save(steps_done)
+
+  def begin(self, start: int) -> None:
+    """Makes up for a float model that the run so far was not asked for."""
+    folder = self.workdir / 'model_float'
+    if self._turns(start) and not (folder / 'model.json').exists():
+      if jax.process_index() == 0:
+        self._evaluate(start)
+      self._write_float_model(start)
+
+  def _write_float_model(self, steps_done: int) -> None:
+    folder = self.workdir / 'model_float'
+    self.run.exporter.write(folder, self.run.state, steps_done)
+
+  def _evaluate(self, steps_done: int) -> None:
+    due = self._evaluators(steps_done)
+    if not due:
+      return
     embed = self.run.exporter.embed_function(self.run.state, steps_done)
     for evaluator in due:
       measured = evaluator.run(embed)
       self.writer.write(steps_done, measured)
       text = ' '.join(f'{k}={v:.4f}' for k, v in measured.items())
-      print(f'step {steps_done}: {text}', file=sys.stderr)
+      files.note(f'step {steps_done}: {text}')
 
   def _save(self, steps_done: int) -> None:
-    schedule = self.run.ternary_schedule
+    rules = deployed_rules(self.run.ternary_schedule, steps_done)
     packed = None
-    if schedule is not None and schedule.active(steps_done):
-      packed = (split_head(self.run.state.params)[0], schedule.rules)
+    if rules is not None:
+      packed = (split_head(self.run.state.params)[0], rules)
     self.store.save(
       steps_done,
       self.run.state,
@@ -108,47 +115,58 @@ class _Boundary:
       data_position=data_position(self.config, self.run, steps_done),
     )
 
+  def finish_step(self, steps_done: int, metrics: Any, bar: Any) -> None:
+    """Waits for a step; writes its metrics where they are due.
 
-def _log(
-  writer: MetricsWriter, clock: _Clock, bar: Any, steps_done: int, metrics: Any
-) -> None:
-  """Fetches and writes the metrics of a finished step."""
-  values = {name: float(value) for name, value in metrics.items()}
-  writer.write(steps_done, values | {'images_per_second': clock.rate()})
-  bar.set_postfix_str(
-    f'loss {values["loss"]:.3f}, {clock.rate():.0f} images/s', refresh=False
-  )
-  if not math.isfinite(values['loss']):
-    raise UserError(
-      f'the loss is not finite at step {steps_done}: lower learning_rate.peak '
-      'or lengthen loss.warmup_steps, and start from the last checkpoint'
+    Raises:
+      UserError: its loss is not finite; nothing of it is saved.
+    """
+    jax.block_until_ready(metrics)
+    self.clock.step_done(self.config.data.batch_size)
+    logs = (
+      self._is_last(steps_done) or steps_done % self.config.log_every_steps == 0
     )
+    if not logs and not self.is_due(steps_done):
+      return
+    values = {name: float(value) for name, value in metrics.items()}
+    rate = self.clock.rate()
+    if logs:
+      self.writer.write(steps_done, values | {'images_per_second': rate})
+    bar.set_postfix_str(
+      f'loss {values["loss"]:.3f}, {rate:.0f} images/s', refresh=False
+    )
+    # A gradient that is not finite spoils the parameters of this very step.
+    if not all(math.isfinite(values[k]) for k in ('loss', 'gradient_norm')):
+      raise UserError(
+        f'the loss is not finite at step {steps_done}: lower '
+        'learning_rate.peak or lengthen loss.warmup_steps and '
+        'learning_rate.warmup_steps; the last checkpoint is intact'
+      )
 
 
 def _steps(
   config: ConfigDict, run: Run, boundary: _Boundary, start: int
-) -> _Clock:
+) -> None:
   """Runs the steps from `start` on; `run.state` ends up trained."""
-  clock, waiting = _Clock(), None
-  batches = make_batches(config, run, start)
   bar = files.progress(
     range(start, config.total_steps), desc='train', unit='step'
   )
-  for number in bar:
-    batch = next(batches)
-    with jax.transfer_guard('disallow'):
-      run.state, metrics = run.compiled_step(run.state, batch)
-    if waiting is not None:
-      jax.block_until_ready(waiting)
-      clock.step_done(config.data.batch_size)
-      if number % config.log_every_steps == 0:
-        _log(boundary.writer, clock, bar, number, waiting)
-    waiting = metrics
-    boundary.visit(number + 1, clock)
-  if waiting is not None:
-    _log(boundary.writer, clock, bar, config.total_steps, waiting)
-  batches.close()
-  return clock
+  with (
+    contextlib.closing(bar),
+    contextlib.closing(make_batches(config, run, start)) as batches,
+  ):
+    running = None
+    for before in bar:
+      batch = next(batches)
+      with jax.transfer_guard('disallow'):
+        run.state, metrics = run.compiled_step(run.state, batch)
+      if running is not None:
+        boundary.finish_step(before, running, bar)
+      running = metrics
+      if boundary.is_due(before + 1):
+        boundary.finish_step(before + 1, running, bar)
+        running = None
+        boundary.visit(before + 1)
 
 
 def train(config: ConfigDict, workdir: PathLike) -> dict[str, Any]:
@@ -177,17 +195,19 @@ def train(config: ConfigDict, workdir: PathLike) -> dict[str, Any]:
     workdir / 'checkpoints', max_to_keep=config.checkpoint.keep
   ) as store:
     start = resume_or_start(config, run, store)
+    if start:
+      check_unchanged(config, workdir / 'config.json', start)
     if jax.process_index() == 0:
       files.write_json(workdir / 'config.json', config.to_dict())
-    writer = MetricsWriter(workdir, start_step=start)
-    boundary = _Boundary(config, run, store, writer, workdir)
-    clock = _steps(config, run, boundary, start)
+    boundary = _Boundary(config, run, store, workdir, start)
+    boundary.begin(start)
+    _steps(config, run, boundary, start)
   run.exporter.write(workdir / 'model', run.state, config.total_steps)
-  return _summary(config, run, writer.rows(), workdir, clock)
+  return _summary(config, run, boundary.writer.rows(), workdir)
 
 
 def _summary(
-  config: ConfigDict, run: Run, rows: list[dict], workdir: Path, clock: _Clock
+  config: ConfigDict, run: Run, rows: list[dict], workdir: Path
 ) -> dict[str, Any]:
   """The result of a run, from its rows of metrics."""
 
@@ -200,12 +220,13 @@ def _summary(
       if name.startswith('evaluation/')
     }
 
-  losses = [row['loss'] for row in rows if 'loss' in row]
+  logged = [row for row in rows if 'loss' in row]
+  last = logged[-1] if logged else {'loss': None, 'images_per_second': 0.0}
   result = {
     'step': config.total_steps,
-    'loss': losses[-1] if losses else None,
+    'loss': last['loss'],
     'model_dir': str(workdir / 'model'),
-    'images_per_second': round(clock.rate(), 1),
+    'images_per_second': round(last['images_per_second'], 1),
     'evaluation': evaluation(config.total_steps),
   }
   schedule = run.ternary_schedule

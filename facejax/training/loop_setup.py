@@ -3,16 +3,17 @@
 ConfigDicts end here and in `loop`; what is built knows plain values.
 """
 
+import contextlib
 import dataclasses
 import functools
-import sys
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from facejax import models, trees
+from facejax import files, models, trees
 from facejax.checkpoint.manager import CheckpointStore
 from facejax.compression import ternary
 from facejax.data.augmentation import Augmentation
@@ -26,8 +27,12 @@ from facejax.parallel import mesh as mesh_lib
 from facejax.training import optimizer, step
 from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
 from facejax.training.export import Exporter
+from facejax.training.loop_checks import check_config
 from facejax.training.state import TrainState, create_state, split_head
 from facejax.training.warm_start import warm_start
+
+# Padded to the mesh, which may be another one when a run goes on.
+_PADDED = '.*class_weights'
 
 
 @dataclasses.dataclass
@@ -37,6 +42,7 @@ class Run:
   mesh: Any
   source: FaceRecords
   preprocessing: Preprocessing
+  augmentation: Augmentation
   state: TrainState
   shardings: Any
   compiled_step: Any
@@ -45,36 +51,67 @@ class Run:
   ternary_schedule: step.TernarySchedule | None
 
 
-def _margin_function(loss: ConfigDict):
-  """The margin of a config, its scale bound."""
+def _loss_function(
+  loss: ConfigDict, num_identities: int, mesh: Any
+) -> Callable:
+  """The class-sharded margin loss of a config."""
   if loss.name not in MARGINS:
     raise UsageError(f'loss.name={loss.name!r}: use {", ".join(MARGINS)}')
-  return functools.partial(MARGINS[loss.name], scale=loss.scale)
+  margin_function = functools.partial(MARGINS[loss.name], scale=loss.scale)
+  has_margin = 'margin' in inspect.signature(margin_function).parameters
+
+  def loss_function(embeddings, labels, class_weights, *, margin):
+    bound = {'margin': margin} if has_margin else {}
+    return class_sharded.margin_cross_entropy(
+      embeddings,
+      labels,
+      class_weights,
+      mesh=mesh,
+      num_identities=num_identities,
+      margin_function=functools.partial(margin_function, **bound),
+    )
+
+  return loss_function
 
 
-def _ternary_schedule(config: ConfigDict, backbone) -> Any:
+def _ternary_schedule(config: ConfigDict, backbone: Any) -> Any:
   """The ternary schedule of a config, its rules checked; None without one."""
   if config.ternary.from_step < 0:
     return None
-  rules = [tuple(rule) for rule in config.ternary.rules]
+  rules = tuple(tuple(rule) for rule in config.ternary.rules)
   ternary.check_ternary_rules(backbone, rules)
   return step.TernarySchedule(rules, config.ternary.from_step)
 
 
-def build_run(config: ConfigDict) -> Run:
+def _open_source(config: ConfigDict) -> FaceRecords:
+  """The training faces."""
+  if not config.data.path:
+    raise UsageError(
+      '--config.data.path: name a prepared data set (launch.prepare_data)'
+    )
+  return FaceRecords(config.data.path)
+
+
+def build_run(
+  config: ConfigDict, *, devices: Sequence[Any] | None = None
+) -> Run:
   """Builds and checks all that a config names.
+
+  Args:
+    config: as `configs/base.py` defines it.
+    devices: to train on; default all of the job.
 
   Raises:
     UsageError: a value that cannot be; DataError: a data set that cannot be
       read. Nothing has been written yet.
   """
-  mesh = mesh_lib.make_mesh(config.mesh.data, config.mesh.model)
+  check_config(config)
+  mesh = mesh_lib.make_mesh(
+    config.mesh.data, config.mesh.model, devices=devices
+  )
   mesh_lib.check_batch(config.data.batch_size, mesh)
-  if not config.data.path:
-    raise UsageError(
-      '--config.data.path: name a prepared data set (launch.prepare_data)'
-    )
-  source = FaceRecords(config.data.path)
+  augmentation = Augmentation(**config.data.augmentation)
+  source = _open_source(config)
   fields = config.model.to_dict()
   architecture = fields.pop('name')
   model = models.get_model(architecture, **fields)
@@ -89,6 +126,7 @@ def build_run(config: ConfigDict) -> Run:
     frozen=frozen,
     **config.optimizer,
   )
+  loss_function = _loss_function(config.loss, source.num_identities, mesh)
   state, shardings = create_state(
     model,
     tx,
@@ -100,18 +138,6 @@ def build_run(config: ConfigDict) -> Run:
   trees.check_rules(config.weight_decay, state.params, 'weight_decay')
   trees.check_rules([(f, 0) for f in frozen], state.params, 'frozen')
   schedule_2bit = _ternary_schedule(config, split_head(state.params)[0])
-  margin_function = _margin_function(config.loss)
-
-  def loss_function(embeddings, labels, class_weights, *, margin):
-    return class_sharded.margin_cross_entropy(
-      embeddings,
-      labels,
-      class_weights,
-      mesh=mesh,
-      num_identities=source.num_identities,
-      margin_function=functools.partial(margin_function, margin=margin),
-    )
-
   train_step = step.make_train_step(
     model,
     tx,
@@ -136,6 +162,7 @@ def build_run(config: ConfigDict) -> Run:
     mesh,
     source,
     preprocessing,
+    augmentation,
     state,
     shardings,
     step.compile_step(train_step, mesh, shardings),
@@ -153,11 +180,11 @@ def resume_or_start(
     lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
     run.state,
   )
-  restored = store.restore_latest(abstract)
+  restored = store.restore_latest(abstract, padded=_PADDED)
   if restored is not None:
     run.state, position, steps_done = restored
     check_position(position, data_position(config, run, steps_done))
-    print(f'continuing after step {steps_done}', file=sys.stderr)
+    files.note(f'continuing after step {steps_done}')
     return steps_done
   if config.init_from:
     run.state, report = warm_start(
@@ -192,14 +219,15 @@ def make_batches(
     batch_size=config.data.batch_size,
     seed=config.seed,
     preprocessing=run.preprocessing,
-    augmentation=Augmentation(**config.data.augmentation),
+    augmentation=run.augmentation,
     start_step=start_step,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
     num_workers=config.data.num_workers,
   )
-  for batch in local:
-    yield {
-      name: jax.make_array_from_process_local_data(sharding, batch[name])
-      for name in ('image', 'label')
-    }
+  with contextlib.closing(local):
+    for batch in local:
+      yield {
+        name: jax.make_array_from_process_local_data(sharding, batch[name])
+        for name in ('image', 'label')
+      }

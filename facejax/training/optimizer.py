@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import jax
+import jax.numpy as jnp
 import optax
 
 from facejax import trees
@@ -34,12 +34,19 @@ def make_schedule(
     A function of the step.
 
   Raises:
-    UsageError: an unknown kind, or a warm-up longer than the run.
+    UsageError: an unknown kind, a warm-up longer than the run, or a milestone
+      that is not after it.
   """
   if not 0 <= warmup_steps <= total_steps:
     raise UsageError(
       f'learning_rate.warmup_steps={warmup_steps} is not within '
       f'total_steps={total_steps}'
+    )
+  early = [step for step in milestones if step <= warmup_steps]
+  if kind == 'steps' and early:
+    raise UsageError(
+      f'learning_rate.milestones: {early[0]} is not after the '
+      f'{warmup_steps} steps of warm-up'
     )
   if kind == 'steps':
     main = optax.piecewise_constant_schedule(
@@ -88,7 +95,7 @@ def freeze(patterns: Sequence[str]) -> optax.GradientTransformation:
     del params
     return trees.map_named(
       lambda name, update: (
-        jax.numpy.zeros_like(update)
+        jnp.zeros_like(update)
         if trees.first_match(rules, name, False)
         else update
       ),

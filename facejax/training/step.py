@@ -165,13 +165,29 @@ def compile_step(
   )
 
 
+def deployed_rules(
+  ternary_schedule: TernarySchedule | None, steps_done: int
+) -> ternary.Rules | None:
+  """The ternary rules of the model as it stands; None while it is float."""
+  if ternary_schedule is None or not ternary_schedule.active(steps_done):
+    return None
+  return ternary_schedule.rules
+
+
 def deployed_variables(
-  state: TrainState,
-  steps_done: int,
-  ternary_schedule: TernarySchedule | None,
+  state: TrainState, rules: ternary.Rules | None
 ) -> PyTree:
-  """The variables as inference would run them: ternary once trained so."""
+  """The variables as inference would run them.
+
+  Args:
+    state: with float masters.
+    rules: `deployed_rules`.
+
+  Returns:
+    {'params', 'batch_stats'}, without the head; what the rules select is
+    alpha * t.
+  """
   backbone, _ = split_head(state.params)
-  if ternary_schedule is not None and ternary_schedule.active(steps_done):
-    backbone = ternary.ternarize_tree(backbone, ternary_schedule.rules)
+  if rules is not None:
+    backbone = ternary.ternarize_tree(backbone, rules)
   return {'params': backbone, 'batch_stats': state.batch_stats}

@@ -1,12 +1,39 @@
-"""Metrics on disk: one JSON object a line, in the order of the steps."""
+"""Metrics on disk, one JSON object a line in the order of the steps; speed."""
 
 import json
 import math
+import time
 
 import jax
 
 from facejax import files
 from facejax.files import Path, PathLike
+
+
+class Clock:
+  """Seconds spent on steps: compilation and pauses do not count."""
+
+  def __init__(self):
+    self._seconds, self._images, self._since = 0.0, 0, None
+
+  def pause(self) -> None:
+    """Stops until the next step is done."""
+    if self._since is not None:
+      self._seconds += time.perf_counter() - self._since
+    self._since = None
+
+  def step_done(self, images: int) -> None:
+    """Counts a step; the first after a pause only starts the clock."""
+    if self._since is None:
+      self._since = time.perf_counter()
+    else:
+      self._images += images
+
+  def rate(self) -> float:
+    """Images per second so far; 0 before the second step."""
+    running = time.perf_counter() - self._since if self._since else 0.0
+    seconds = self._seconds + running
+    return self._images / seconds if self._images else 0.0
 
 
 class MetricsWriter:
@@ -26,7 +53,7 @@ class MetricsWriter:
       text = ''.join(json.dumps(row) + '\n' for row in kept)
       files.write_bytes(self._path, text.encode())
 
-  def rows(self) -> list[dict[str, float]]:
+  def rows(self) -> list[dict[str, float | None]]:
     """All rows so far; a last line cut short by a crash is left out."""
     if not self._path.exists():
       return []

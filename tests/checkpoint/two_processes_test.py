@@ -65,7 +65,10 @@ class TwoProcessesTest(chex.TestCase):
       for i in range(2)
     ]
     for process in processes:
-      _, stderr = process.communicate(timeout=100)
+      # A failed process leaves the other waiting at a barrier.
+      self.addCleanup(process.kill)
+    for process in processes:
+      _, stderr = process.communicate(timeout=60)
       self.assertEqual(process.returncode, 0, stderr)
     expected = make_state(5)
     tree = packed.pack_tree_jit(expected.params, RULES)
