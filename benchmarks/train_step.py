@@ -60,22 +60,35 @@ def facejax_rate(path: str) -> float:
   schedule = optimizer.make_schedule('constant', peak=0.1, total_steps=100)
   tx = optimizer.make_optimizer(schedule, weight_decay=[('.*kernel', 4e-5)])
   current, shardings = state.create_state(
-    model, tx, key=jax.random.key(0), image_size=size,
-    num_identities=IDENTITIES, mesh=mesh,
+    model,
+    tx,
+    key=jax.random.key(0),
+    image_size=size,
+    num_identities=IDENTITIES,
+    mesh=mesh,
   )
 
   def loss(embeddings, labels, class_weights, *, margin):
     return class_sharded.margin_cross_entropy(
-      embeddings, labels, class_weights, num_identities=IDENTITIES, mesh=mesh,
+      embeddings,
+      labels,
+      class_weights,
+      num_identities=IDENTITIES,
+      mesh=mesh,
       margin_function=functools.partial(arcface, scale=30.0, margin=margin),
     )
 
   compiled = step.compile_step(
     step.make_train_step(
-      model, tx, loss_function=loss, schedule=schedule,
-      margin=step.margin_warmup(0.4, 100), preprocessing=Preprocessing(),
+      model,
+      tx,
+      loss_function=loss,
+      schedule=schedule,
+      margin=step.margin_warmup(0.4, 100),
+      preprocessing=Preprocessing(),
     ),
-    mesh, shardings,
+    mesh,
+    shardings,
   )
   generator = np.random.default_rng(0)
   batch = {
@@ -101,12 +114,17 @@ def main(argv):
   import jax
 
   from benchmarks import torch_mobilefacenet
+  from facejax.parallel.mesh import split_cpu
+
+  split_cpu(STEP_BATCH.value)
 
   shifts, grouped = facejax_rate('shifts'), facejax_rate('convolution')
   peer = torch_mobilefacenet.training_rate(
     functools.partial(_rate, steps=STEPS.value, batch_size=STEP_BATCH.value),
-    width=WIDTH.value, image_size=IMAGE_SIZE.value,
-    batch_size=STEP_BATCH.value, num_identities=IDENTITIES,
+    width=WIDTH.value,
+    image_size=IMAGE_SIZE.value,
+    batch_size=STEP_BATCH.value,
+    num_identities=IDENTITIES,
   )
   return {
     'device': jax.devices()[0].device_kind,

@@ -24,9 +24,12 @@ def get_base() -> ConfigDict:
         'image_size': (112, 112),
         'width': 1.0,
         'embedding_size': 128,
+        'dropout': 0.0,
       },
       'data': {
         'path': '',  # a folder that launch.prepare_data wrote
+        # A prepared set of other people, for the thresholds of model.json.
+        'calibration': '',
         'batch_size': 512,  # over all devices
         'crop': (112, 112),  # centre crop before resizing to image_size
         'num_workers': 0,  # decoding processes; 0 decodes in threads

@@ -43,4 +43,6 @@ def get_config(arg: str = ''):
       'num_pairs': 40 if smoke else 2000,
     }
   }
+  if smoke:
+    config.model.stages = ((2, 64, 1, 2), (2, 128, 1, 2))
   return config

@@ -85,12 +85,14 @@ def main(argv):
   from facejax import files
   from facejax.data.synthetic import SyntheticFaces
   from facejax.evaluation import plots
+  from facejax.parallel import mesh
   from facejax.preparation import prepare, sources
   from facejax.training import loop
 
   output = files.Path(_OUTPUT.value)
   _clear(output)
   config = recipe.get_config('smoke' if _SMOKE.value else '')
+  mesh.split_cpu(config.data.batch_size)
   people = (8, 8) if _SMOKE.value else (160, 25)
   print('1/3 drawing synthetic people', file=sys.stderr)
   prepare.prepare(sources.SyntheticSource(*people), output / 'data')

@@ -17,6 +17,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from facejax.errors import UserError
+from launch import allocator
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BAD_PATH = (
@@ -64,7 +65,7 @@ def _explain(error: Exception, path: str | None) -> str | None:
     text = str(error.args[0]) if error.args else ''
     if 'get_config' in text:
       return f'--config={path}: it is no recipe, it has no get_config'
-    what = 'no field ' if isinstance(error, KeyError) else ''
+    what = 'no field ' if text.startswith(('"', "'")) else ''
     return f'--config: {what}' + re.sub(
       r'\s+(?=Did you)', '. ', text.strip('"')
     )
@@ -102,6 +103,7 @@ def run(main: Callable[[Sequence[str]], dict[str, Any] | None]) -> None:
     main: takes the positional arguments and returns the result, JSON values
       by name, or None on a process that is not to report.
   """
+  allocator.keep_freed_memory()
 
   def call(argv: Sequence[str]) -> None:
     logging.set_verbosity(logging.WARNING)

@@ -24,14 +24,19 @@ CONFIG = config_flags.DEFINE_config_file(
 WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the run: checkpoints, metrics, models.'
 )
+CPU_DEVICES = flags.DEFINE_integer(
+  'cpu_devices', 0, 'Devices that a CPU is split in; 0: as many as its cores.'
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
 def main(argv):
   """Trains by the config; returns step, loss, model_dir and speed."""
   from facejax.errors import UsageError
+  from facejax.parallel import mesh
   from facejax.training import loop
 
+  mesh.split_cpu(CONFIG.value.data.batch_size, CPU_DEVICES.value)
   if argv:
     raise UsageError(
       f'unexpected argument {argv[0]!r}: fields are set by --config.NAME=VALUE'

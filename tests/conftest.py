@@ -38,3 +38,20 @@ def shared():
   if not os.path.isdir(SHARED):
     pytest.skip('the folder ../shared with real faces is not here')
   return SHARED
+
+
+@pytest.fixture(scope='session')
+def face_set(tmp_path_factory):
+  """A prepared set: 11 people, 4 images of each; read, do not change it."""
+  from tests.preparation.face_sets import write_set
+
+  root = tmp_path_factory.mktemp('faces')
+  return write_set(root, {f'p{person:02d}': 4 for person in range(11)})
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory, face_set):
+  """The one run that the suite trains; read its folder, do not change it."""
+  from tests.training import tiny_recipe
+
+  return tiny_recipe.train(face_set, tmp_path_factory.mktemp('run'), 'ternary')

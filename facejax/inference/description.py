@@ -36,7 +36,7 @@ def describe_model(
     preprocessing: from an aligned crop to the model's input.
     rules: the ternary rules, None for a float model.
     post_training: whether the weights were packed without ternary training.
-    training_mean: float32 [D], mean unit-norm embedding of training faces.
+    training_mean: float32 [D], mean raw embedding of training faces.
     thresholds: {'at': [{'far', 'threshold', ...}], ...}, see
       `FaceModel.threshold_at`, with what is known of the calibration set.
     training_data: JSON values, for example {'identities_checksum': ...}.

@@ -68,7 +68,7 @@ class FaceModel:
 
   @functools.cached_property
   def training_mean(self) -> Float[np.ndarray, ' D'] | None:
-    """The mean unit-norm embedding of training faces, if it is stored."""
+    """The mean raw embedding of training faces, if it is stored."""
     mean = self.description['training_mean']
     return None if mean is None else np.asarray(mean, np.float32)
 

@@ -75,6 +75,8 @@ class MobileFaceNet(nn.Module):
       depthwise one, or None to leave that convolution out (-S).
     final_linear: whether the linear 1 x 1 convolution after the global
       depthwise one is there (not in -M and -S, where D is its channels).
+    dropout: share of the pooled features that a training step drops before
+      the final linear layer; needs the key 'dropout'.
     stages: (expansion, channels, blocks, stride of the first) of every stage;
       the default is the paper's.
     dtype: of activations and products; None follows the parameters.
@@ -86,6 +88,7 @@ class MobileFaceNet(nn.Module):
   embedding_size: int = 128
   last_features: int | None = 512
   final_linear: bool = True
+  dropout: float = 0.0
   stages: tuple[tuple[int, int, int, int], ...] = STAGES
   dtype: Any = None
   path: str = 'auto'
@@ -144,6 +147,7 @@ class MobileFaceNet(nn.Module):
       x = ConvNorm(last, dtype=dtype, name='last')(x, train)
     pooled = GlobalDepthwiseConv(dtype, parent=None)
     x = ConvNorm(pooled, linear=True, dtype=dtype, name='global')(x, train)
+    x = nn.Dropout(self.dropout, deterministic=not train)(x)
     if self.final_linear:
       linear = PointwiseConv(self.embedding_size, dtype, parent=None)
       x = ConvNorm(linear, linear=True, dtype=dtype, name='embed')(x, train)

@@ -9,6 +9,6 @@ _MIN_SQUARED_NORM = 1e-12
 
 
 def l2_normalize(x: Float[Array, '*B D']) -> Float[Array, '*B D']:
-  """x / ||x|| along the last axis; a zero vector stays zero."""
+  """The unit vector x / ||x|| along the last axis; zero stays zero."""
   squared = jnp.sum(x * x, axis=-1, keepdims=True)
   return x * lax.rsqrt(jnp.maximum(squared, _MIN_SQUARED_NORM))

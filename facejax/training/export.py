@@ -15,13 +15,14 @@ from facejax.checkpoint.model_directory import write_model_directory
 from facejax.data.augmentation import Augmentation
 from facejax.data.pipeline import FaceSource, make_pipeline
 from facejax.data.preprocessing import Preprocessing
+from facejax.data.records import FaceRecords
 from facejax.files import PathLike
 from facejax.inference.description import describe_model
 from facejax.inference.embedding import (
   EmbedFunction,
   make_embed_function,
-  normalize_rows,
 )
+from facejax.training.calibration import calibrate
 from facejax.training.state import TrainState, split_head
 from facejax.training.step import (
   TernarySchedule,
@@ -45,6 +46,7 @@ class Exporter:
     num_identities: K; rows of the class weights past it are left out.
     identities_checksum: of the labels.
     batch_size: images in one call of the model.
+    held_out: people to calibrate thresholds on; None stores none.
   """
 
   architecture: str
@@ -55,6 +57,7 @@ class Exporter:
   num_identities: int
   identities_checksum: str
   batch_size: int
+  held_out: FaceRecords | None = None
 
   def embed_function(
     self, state: TrainState, steps_done: int
@@ -88,18 +91,18 @@ class Exporter:
   def _training_mean(
     self, embed: Callable[[np.ndarray], jax.Array]
   ) -> Float[np.ndarray, ' D']:
-    """Mean unit-norm embedding of training faces, for mode 'centred'."""
+    """Mean raw embedding of training faces, for mode 'centred'."""
     batches = make_pipeline(
       self.source,
       batch_size=self.batch_size,
       seed=0,
-      preprocessing=self.preprocessing,
+      preprocessing=Preprocessing(),  # whole crops, which `embed` fits itself
       augmentation=Augmentation(mirror=0.0),
     )
     count = max(1, min(len(self.source), _MEAN_IMAGES) // self.batch_size)
     with contextlib.closing(batches):
       embeddings = [
-        normalize_rows(np.asarray(embed(batch['image']), np.float32))
+        np.asarray(embed(batch['image']), np.float32)
         for batch in itertools.islice(batches, count)
       ]
     return np.concatenate(embeddings).mean(0)
@@ -115,13 +118,18 @@ class Exporter:
     rules = deployed_rules(self.ternary_schedule, steps_done)
     backbone, class_weights = split_head(state.params)
     variables = {'params': backbone, 'batch_stats': state.batch_stats}
+    embed = self.embed_function(state, steps_done)
+    thresholds = None
+    if self.held_out is not None:
+      thresholds = calibrate(embed, self.held_out, batch_size=self.batch_size)
     description = describe_model(
       jax.device_get(variables),
       architecture=self.architecture,
       fields=self.fields,
       preprocessing=self.preprocessing,
       rules=rules,
-      training_mean=self._training_mean(self.embed_function(state, steps_done)),
+      training_mean=self._training_mean(embed),
+      thresholds=thresholds,
       training_data={
         'identities_checksum': self.identities_checksum,
         'num_identities': self.num_identities,

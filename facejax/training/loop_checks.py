@@ -29,6 +29,7 @@ _FREE = (
   'log_every_steps',
   'init_from',
   'data.path',  # the checksums of the data are compared instead
+  'data.calibration',
   'data.num_workers',
   'checkpoint',
   'evaluators',

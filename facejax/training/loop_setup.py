@@ -25,6 +25,7 @@ from facejax.losses.margins import MARGINS
 from facejax.parallel import class_sharded
 from facejax.parallel import mesh as mesh_lib
 from facejax.training import optimizer, step
+from facejax.training.calibration import check_held_out
 from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
 from facejax.training.export import Exporter
 from facejax.training.loop_checks import check_config
@@ -92,6 +93,17 @@ def _open_source(config: ConfigDict) -> FaceRecords:
   return FaceRecords(config.data.path)
 
 
+def _open_held_out(
+  config: ConfigDict, source: FaceRecords
+) -> FaceRecords | None:
+  """The people to calibrate thresholds on, none of them trained on."""
+  if not config.data.calibration:
+    return None
+  held_out = FaceRecords(config.data.calibration)
+  check_held_out(source, held_out)
+  return held_out
+
+
 def build_run(
   config: ConfigDict, *, devices: Sequence[Any] | None = None
 ) -> Run:
@@ -147,6 +159,7 @@ def build_run(
     preprocessing=preprocessing,
     ternary_schedule=schedule_2bit,
     frozen=frozen,
+    seed=config.seed,
   )
   exporter = Exporter(
     architecture,
@@ -157,6 +170,7 @@ def build_run(
     source.num_identities,
     source.identities_checksum,
     batch_size=min(config.data.batch_size, len(source)),
+    held_out=_open_held_out(config, source),
   )
   return Run(
     mesh,

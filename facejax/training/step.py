@@ -80,6 +80,7 @@ def make_train_step(
   preprocessing: Preprocessing,
   ternary_schedule: TernarySchedule | None = None,
   frozen: Sequence[str] = (),
+  seed: int = 0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
   """Builds the step; it is pure, and stays on the devices.
 
@@ -93,6 +94,7 @@ def make_train_step(
     ternary_schedule: see there; None trains float.
     frozen: regexes of layers whose statistics are held; `tx` holds their
       parameters.
+    seed: of dropout, with the step.
 
   Returns:
     (state, batch) -> (state, metrics): loss, accuracy, learning rate, margin
@@ -115,6 +117,7 @@ def make_train_step(
   def train_step(state: TrainState, batch: Batch):
     images = normalize(batch['image'], preprocessing)
     current_margin = margin(state.step)
+    dropout_key = jax.random.fold_in(jax.random.key(seed), state.step)
 
     def loss_of(params):
       backbone, class_weights = split_head(params)
@@ -123,7 +126,11 @@ def make_train_step(
         'batch_stats': state.batch_stats,
       }
       embeddings, mutated = model.apply(
-        variables, images, True, mutable=['batch_stats']
+        variables,
+        images,
+        True,
+        mutable=['batch_stats'],
+        rngs={'dropout': dropout_key},
       )
       loss, accuracy = loss_function(
         embeddings, batch['label'], class_weights, margin=current_margin
@@ -145,7 +152,7 @@ def make_train_step(
       'accuracy': accuracy,
       'learning_rate': jnp.asarray(schedule(state.step), jnp.float32),
       'margin': current_margin,
-      'gradient_norm': optax.global_norm(gradients),
+      'gradient_norm': optax.tree.norm(gradients),
     }
     return new_state, metrics
 

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from typing import Any
 
 import jax
 
@@ -53,7 +54,7 @@ class MetricsWriter:
       text = ''.join(json.dumps(row) + '\n' for row in kept)
       files.write_bytes(self._path, text.encode())
 
-  def rows(self) -> list[dict[str, float | None]]:
+  def rows(self) -> list[dict[str, Any]]:
     """All rows so far; a last line cut short by a crash is left out."""
     if not self._path.exists():
       return []

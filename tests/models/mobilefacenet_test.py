@@ -123,3 +123,23 @@ class GetModelTest(chex.TestCase):
   def test_an_unknown_field_is_named(self):
     with self.assertRaisesRegex(UsageError, "no field 'widht'"):
       get_model('mobilefacenet', widht=0.5)
+
+
+class DropoutTest(chex.TestCase):
+  def test_dropout_acts_in_training_alone_and_by_its_key(self):
+    model = get_model(
+      'mobilefacenet', image_size=(32, 32), width=0.25, dropout=0.5,
+      stages=TWO_BLOCKS,
+    )  # fmt: skip
+    images = jax.random.normal(jax.random.key(1), (4, 32, 32, 3))
+    variables = model.init(jax.random.key(0), images, False)
+
+    def embed(train, seed):
+      return model.apply(
+        variables, images, train, mutable=['batch_stats'],
+        rngs={'dropout': jax.random.key(seed)},
+      )[0]  # fmt: skip
+
+    chex.assert_trees_all_equal(embed(False, 1), embed(False, 2))
+    chex.assert_trees_all_equal(embed(True, 1), embed(True, 1))
+    self.assertGreater(float(jnp.abs(embed(True, 1) - embed(True, 2)).max()), 0)

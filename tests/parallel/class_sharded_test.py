@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import parameterized
 
-from facejax.errors import UsageError
 from facejax.losses import classification, margins
 from facejax.parallel import class_sharded
 from facejax.parallel import mesh as mesh_lib
@@ -91,20 +90,3 @@ class ClassShardedTest(chex.TestCase):
   @parameterized.parameters((16, 8, 16), (13, 8, 16), (1, 8, 8), (10, 1, 10))
   def test_padded_rows(self, identities, shards, rows):
     self.assertEqual(class_sharded.padded_rows(identities, shards), rows)
-
-
-class MeshTest(chex.TestCase):
-  def test_a_mesh_fills_the_devices(self):
-    self.assertEqual(mesh_lib.make_mesh().shape, {'data': 8, 'model': 1})
-    self.assertEqual(mesh_lib.make_mesh(-1, 4).shape, {'data': 2, 'model': 4})
-
-  @parameterized.parameters((3, 2), (0, 1), (-1, 0), (16, 1))
-  def test_a_mesh_that_does_not_fit_is_refused(self, data, model):
-    with self.assertRaisesRegex(UsageError, 'does not fill the 8 devices'):
-      mesh_lib.make_mesh(data, model)
-
-  def test_a_batch_that_does_not_divide_names_sizes_that_do(self):
-    with self.assertRaisesRegex(UsageError, 'use 8 or 16'):
-      mesh_lib.check_batch(12, mesh_lib.make_mesh())
-    with self.assertRaisesRegex(UsageError, 'use 8$'):
-      mesh_lib.check_batch(0, mesh_lib.make_mesh())

@@ -1,0 +1,145 @@
+"""Configs that cannot be, and recipes that change under way."""
+
+import os
+import shutil
+
+import chex
+import pytest
+from absl.testing import parameterized
+
+from facejax import files
+from facejax.errors import CheckpointError, DataError, UsageError
+from facejax.training import loop, loop_checks
+from tests.training import tiny_recipe
+
+
+class RefusalTest(chex.TestCase):
+  @pytest.fixture(autouse=True)
+  def _fixtures(self, face_set, tmp_path):
+    self.face_set, self.workdir = face_set, tmp_path / 'run'
+
+  @parameterized.parameters(
+    ({'data__path': ''}, UsageError, r'--config.data.path: name a prepared'),
+    ({'data__path': '/no/where'}, DataError, '/no/where is no folder'),
+    ({'data__path': '/'}, DataError, 'no manifest.json: it is no prepared set'),
+    (
+      {'data__batch_size': 20},
+      UsageError,
+      'batch_size=20 does not divide over 8 devices: use 16 or 24',
+    ),
+    (
+      {'mesh__data': 3},
+      UsageError,
+      'data=3 x model=1 does not fill the 8 devices',
+    ),
+    ({'model__name': 'mobilfacenet'}, UsageError, 'use mobilefacenet'),
+    ({'loss__name': 'arcfac'}, UsageError, "'arcfac': use .*arcface"),
+    ({'learning_rate__kind': 'x'}, UsageError, 'use steps, cosine or const'),
+    ({'total_steps': 0}, UsageError, 'total_steps=0: use 1 or more'),
+    ({'log_every_steps': 0}, UsageError, 'log_every_steps=0: use 1'),
+    ({'checkpoint__every_steps': 0}, UsageError, 'checkpoint.every_steps=0'),
+    ({'checkpoint__keep': 0}, UsageError, 'checkpoint.keep=0: use 1'),
+    ({'seed': -1}, UsageError, 'seed=-1: use 0 or more'),
+    ({'seed': 2**32}, UsageError, 'seed=4294967296: use up to 4294967295'),
+    ({'data__num_workers': -1}, UsageError, 'data.num_workers=-1: use 0'),
+    (
+      {'data__augmentation__mirror': 1.5},
+      UsageError,
+      'augmentation: mirror is 1.5, use 0 to 1',
+    ),
+    ({'model__image_size': (32,)}, UsageError, 'model.image_size=.*height'),
+    ({'data__crop': (112, 0)}, UsageError, 'data.crop=.*height and width'),
+    ({'data__crop': (112, 120)}, DataError, 'crop .* is larger than'),
+    ({'frozen': (5,)}, UsageError, r'frozen=\(5,\): use \(REGEX, ...\)'),
+    ({'frozen': ('stm/.*',)}, UsageError, r"frozen: 'stm/\.\*' matches no"),
+    ({'frozen': ('(',)}, UsageError, r"frozen: '\(' is not a regular"),
+    (
+      {'weight_decay': (('kernl', 0.1),)},
+      UsageError,
+      "weight_decay: 'kernl' matches no parameter",
+    ),
+    ({'weight_decay': (('.*', 'x'),)}, UsageError, 'weight_decay=.*RATE'),
+    ({'ternary__from_step': 6}, UsageError, 'would never be ternary'),
+    ({'ternary__from_step': -2}, UsageError, 'ternary.from_step=-2: use -1'),
+    (
+      {'ternary__from_step': 1, 'ternary__rules': (('kernl', 'filter'),)},
+      UsageError,
+      "ternary rules: 'kernl' matches no parameter",
+    ),
+    (
+      {'ternary__from_step': 1, 'ternary__rules': (('.*kernel', 'row'),)},
+      UsageError,
+      "asks for 'row'; use one of",
+    ),
+    ({'ternary__rules': (5,)}, UsageError, 'ternary.rules=.*GRANULARITY'),
+    ({'init_from': '/no/model'}, CheckpointError, 'no such model directory'),
+  )
+  def test_a_config_that_cannot_be_is_refused_by_name(
+    self, overrides, error, message
+  ):
+    with self.assertRaisesRegex(error, message) as caught:
+      loop.train(
+        tiny_recipe.make_config(self.face_set, **overrides), self.workdir
+      )
+    self.assertNotIn('\n', str(caught.exception))
+    # At most an empty folder of checkpoints was made.
+    self.assertFalse([p for p in self.workdir.rglob('*') if p.is_file()])
+
+  def test_a_truncated_shard_is_refused_by_name(self):
+    folder = self.workdir.parent / 'set'
+    shutil.copytree(self.face_set, folder)
+    (shard,) = (p for p in folder.iterdir() if 'array_record' in p.name)
+    os.truncate(shard, shard.stat().st_size // 2)
+    with self.assertRaisesRegex(DataError, f'{shard.name} has .* cut short'):
+      loop.train(tiny_recipe.make_config(folder), self.workdir)
+    self.assertFalse(self.workdir.exists())
+
+
+def _config(**overrides):
+  return tiny_recipe.make_config('set', 'ternary', **overrides)
+
+
+class RecipeTest(chex.TestCase):
+  @pytest.fixture(autouse=True)
+  def _fixtures(self, tmp_path):
+    self.path = files.Path(tmp_path / 'config.json')
+
+  def _check(self, old, new, steps_done=2):
+    files.write_json(self.path, old.to_dict())
+    loop_checks.check_unchanged(new, self.path, steps_done)
+
+  def test_what_leaves_past_steps_alone_may_change(self):
+    old = _config()
+    self._check(
+      old,
+      _config(
+        total_steps=9,
+        checkpoint__keep=7,
+        evaluators__drawn__every_steps=5,
+        mesh__model=2,
+        data__path='elsewhere',
+        log_every_steps=3,
+      ),
+    )
+
+  @parameterized.parameters((2, True), (3, True), (4, False), (6, False))
+  def test_ternary_training_may_move_only_while_it_lies_ahead(
+    self, steps_done, allowed
+  ):
+    new = _config(ternary__from_step=5)
+    if allowed:
+      self._check(_config(), new, steps_done)
+    else:
+      with self.assertRaisesRegex(CheckpointError, 'from_step was 3 and is 5'):
+        self._check(_config(), new, steps_done)
+
+  def test_ternary_training_cannot_be_claimed_for_past_steps(self):
+    old = _config(ternary__from_step=-1)
+    with self.assertRaisesRegex(CheckpointError, 'from_step was -1 and is 3'):
+      self._check(old, _config(), steps_done=6)
+
+  def test_a_field_that_an_older_version_did_not_have_is_no_change(self):
+    old = _config()
+    old.unlock()
+    del old.data.augmentation['blur']
+    self._check(old, _config())
