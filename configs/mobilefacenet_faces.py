@@ -2,7 +2,10 @@
 
 Data: the clean set of the real faces (392 people, 17,029 crops; nobody who is
 in LFW by name). ArcFace with a margin that rises from zero, SGD with cosine
-decay. Input size, width, scale and warm-up were chosen on LFW's View 1 lists.
+decay. Input size, scale and margin were chosen on LFW's View 1 lists.
+
+Result: LFW View 2 89.78 % (sphereface mode), 88.28 % (plain), in 30 minutes on
+two CPU cores.
 
   python -m launch.prepare_data --source=folder --output=out/clean \
     --input=train_112_pins.zip,train_112_glint.zip,train_112_celeba.zip \

@@ -4,6 +4,9 @@ Starts from its float model and trains with straight-through ternary weights
 from the first step on, one scale a filter; depthwise and global kernels stay
 float. The model directory is packed, 2 bits a ternary weight.
 
+Result: LFW View 2 90.30 % (sphereface mode), 88.83 % (plain) from the packed
+model, after 9 minutes more on two CPU cores.
+
   python -m launch.train --config=configs/mobilefacenet_faces_ternary.py \
     --config.data.path=out/clean --config.init_from=out/faces/model \
     --workdir=out/faces_ternary
@@ -11,7 +14,7 @@ float. The model directory is packed, 2 bits a ternary weight.
 
 from configs import mobilefacenet_faces
 
-IMAGES = 240_000
+IMAGES = 165_000
 
 
 def get_config(arg: str = ''):

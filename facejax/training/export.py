@@ -64,8 +64,7 @@ class Exporter:
   ) -> Callable[[np.ndarray], jax.Array]:
     """uint8 crops to raw embeddings, by the model as it would be deployed.
 
-    It runs on this process alone, so that one process can evaluate while the
-    others wait.
+    It runs on the first device of this process, without the others.
     """
     variables = self._local_variables(state, steps_done)
     return lambda images: self._embed(variables, images)

@@ -73,8 +73,7 @@ class _Boundary:
   def visit(self, steps_done: int) -> None:
     """Evaluates and saves what is due after `steps_done` steps."""
     self.clock.pause()
-    if jax.process_index() == 0:
-      self._evaluate(steps_done)
+    self._evaluate(steps_done)
     if self._turns(steps_done):
       self._write_float_model(steps_done)
     if self._saves(steps_done):
@@ -84,8 +83,7 @@ class _Boundary:
     """Makes up for a float model that the run so far was not asked for."""
     folder = self.workdir / 'model_float'
     if self._turns(start) and not (folder / 'model.json').exists():
-      if jax.process_index() == 0:
-        self._evaluate(start)
+      self._evaluate(start)
       self._write_float_model(start)
 
   def _write_float_model(self, steps_done: int) -> None:
@@ -93,6 +91,8 @@ class _Boundary:
     self.run.exporter.write(folder, self.run.state, steps_done)
 
   def _evaluate(self, steps_done: int) -> None:
+    # On every process, each by itself: one that waited for the first could
+    # run into the time limit of its next collective operation.
     due = self._evaluators(steps_done)
     if not due:
       return
@@ -100,8 +100,9 @@ class _Boundary:
     for evaluator in due:
       measured = evaluator.run(embed)
       self.writer.write(steps_done, measured)
-      text = ' '.join(f'{k}={v:.4f}' for k, v in measured.items())
-      files.note(f'step {steps_done}: {text}')
+      if jax.process_index() == 0:
+        text = ' '.join(f'{k}={v:.4f}' for k, v in measured.items())
+        files.note(f'step {steps_done}: {text}')
 
   def _save(self, steps_done: int) -> None:
     rules = deployed_rules(self.run.ternary_schedule, steps_done)

@@ -68,6 +68,8 @@ class TroubleTest(LoopTestCase):
       loop.train(config, self.workdir)
     self.assertEqual(closed, [True])
     self.assertEqual(saved_steps(self.workdir), [1])
+    # The metrics of a step are on disk before its checkpoint.
+    self.assertLen(tiny_recipe.metric_rows(self.workdir), 1)
     # And the run can go on.
     with quiet():
       self.assertEqual(loop.train(config, self.workdir)['step'], 3)
@@ -75,6 +77,10 @@ class TroubleTest(LoopTestCase):
     chex.assert_trees_all_equal(
       tiny_recipe.saved_state(run, self.workdir),
       tiny_recipe.saved_state(run, self.short.workdir),
+    )
+    self.assertEqual(
+      tiny_recipe.metric_rows(self.workdir),
+      tiny_recipe.metric_rows(self.short.workdir),
     )
 
   def test_an_interruption_closes_the_pipeline(self):
