@@ -1,4 +1,4 @@
-"""A half-width MobileFaceNet at 48 x 48, from scratch, on two cores.
+r"""A half-width MobileFaceNet at 48 x 48, from scratch, on two cores.
 
 Data: the clean set of the real faces (392 people, 17,029 crops; nobody who is
 in LFW by name). ArcFace with a margin that rises from zero, SGD with cosine

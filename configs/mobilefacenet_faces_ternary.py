@@ -1,4 +1,4 @@
-"""The ternary continuation of configs/mobilefacenet_faces.py.
+r"""The ternary continuation of configs/mobilefacenet_faces.py.
 
 Starts from its float model and trains with straight-through ternary weights
 from the first step on, one scale a filter; depthwise and global kernels stay

@@ -88,6 +88,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     # absl prints the help and exits with 1; asking for help is no error.
     asked = any(arg.lstrip('-').startswith('help') for arg in argv)
     sys.exit(0 if asked else error.code)
+  except BrokenPipeError:  # `--help | head`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
   except Exception as error:
     message = _explain(error, path)
     if message is None:

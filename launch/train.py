@@ -1,4 +1,4 @@
-"""Trains a face model, or continues a run that was interrupted.
+r"""Trains a face model, or continues a run that was interrupted.
 
   python -m launch.train --config=configs/mobilefacenet_faces.py \
     --config.data.path=out/clean --workdir=out/faces
@@ -10,7 +10,11 @@ set: --config.total_steps=2000, --config.init_from=out/faces/model,
 
 The same command again continues after the last checkpoint, with the same
 parameters, momentum and order of images as if nothing had happened; a larger
-total_steps trains on. Another recipe needs another workdir.
+total_steps trains on. Another recipe needs another workdir. On a CPU the batch
+is split over as many devices as there are cores (--cpu_devices).
+
+The result on the last line: step, loss, model_dir, images_per_second and the
+last values of the recipe's evaluators.
 """
 
 from absl import flags

@@ -122,3 +122,17 @@ class RunTest(chex.TestCase):
     _, stderr = child.communicate(timeout=60)
     self.assertEqual(child.returncode, 130)
     self.assertEqual(stderr, 'progress\nerror: interrupted\n')
+
+
+class PipeTest(chex.TestCase):
+  def test_help_into_a_pipe_that_closes_is_no_error(self):
+    command = f'{sys.executable} -m launch.evaluate --help | head -1'
+    result = subprocess.run(
+      command,
+      shell=True,
+      cwd=REPOSITORY,
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    self.assertEqual(result.stderr, '')
