@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(
   path.stem
   for path in (ROOT / 'launch').glob('*.py')
-  if path.stem not in ('__init__', 'run', 'flags')
+  if 'run.run(main)' in path.read_text()
 )
 
 
