@@ -5,6 +5,7 @@ wrongly; 130 interrupted. Any other exception is a defect and keeps its
 traceback.
 """
 
+import ast
 import errno
 import json
 import os
@@ -63,12 +64,12 @@ def _explain(error: Exception, path: str | None) -> str | None:
     return f'{error} (--help lists the flags)'
   if isinstance(error, AttributeError | KeyError):
     text = str(error.args[0]) if error.args else ''
+    if re.fullmatch(r"'.*'|\".*\"", text, re.DOTALL):
+      text = str(ast.literal_eval(text))  # a KeyError quotes what it is given
     if 'get_config' in text:
       return f'--config={path}: it is no recipe, it has no get_config'
     what = 'no field ' if text.startswith(('"', "'")) else ''
-    return f'--config: {what}' + re.sub(
-      r'\s+(?=Did you)', '. ', text.strip('"')
-    )
+    return f'--config: {what}' + re.sub(r'\s+(?=Did you)', '. ', text)
   if isinstance(error, TypeError | ValueError | OSError):
     return f'--config={path}: {error}'
   return None

@@ -61,7 +61,10 @@ class FlagsTest(TrainTestCase):
       [RECIPE, '--config.modle.width=1'],
       'no field \'modle\'. Did you mean "model"',
     ),
-    ([RECIPE, '--config.loss.scael=1'], 'Did you mean "scale"'),
+    (
+      [RECIPE, '--config.loss.scael=1'],
+      'no field \'scael\'. Did you mean "scale"',
+    ),
     ([RECIPE, '--config.zebra=1'], "no field 'zebra'"),
     (
       [RECIPE, '--config.total_steps=many'],
