@@ -64,7 +64,7 @@ class _EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
 def silence_orbax_tracebacks() -> None:
   """Keeps tracebacks that Orbax prints beside what it raises off stderr.
 
-  It logs a failure in each of its threads, and when one array of many fails
+  It logs a failure in each of its threads and tasks, and when one array fails
   it closes its event loop while TensorStore still finishes the others, each
   of which then prints a traceback of its own. All of that may come after the
   failing call has raised, so the filters stay; they drop nothing else.
@@ -74,6 +74,10 @@ def silence_orbax_tracebacks() -> None:
   def is_news(record):
     return not (record.exc_info and 'orbax' in record.pathname)
 
+  def is_news_of_task(record):
+    # Tasks whose failure nobody fetched, since another one's came first.
+    return not (record.exc_info and 'orbax' in record.getMessage())
+
   def unraisablehook(unraisable):
     source = unraisable.object
     if not (
@@ -82,6 +86,7 @@ def silence_orbax_tracebacks() -> None:
       print_unraisable(unraisable)
 
   logging.get_absl_logger().addFilter(is_news)
+  asyncio.log.logger.addFilter(is_news_of_task)
   sys.unraisablehook = unraisablehook
   asyncio.set_event_loop_policy(_EventLoopPolicy())
 

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 
 _SCRIPT = '''
 """A script for the test of its frame."""
-import errno, sys, time
+import errno, signal, sys, time
 from absl import flags
 from facejax.errors import DataError, UsageError, UserError
 from launch import run
@@ -22,6 +22,8 @@ def main(argv):
   print('something else')
   {body}
 
+# A shell's background job ignores Ctrl-C, and so would this child of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run.run(main)
 '''
 
@@ -33,8 +35,6 @@ def _start(body, *arguments):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
-    # A shell's background job ignores Ctrl-C, and so would its children.
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   )
 
 
