@@ -51,7 +51,9 @@ class InterruptionTest(chex.TestCase):
     child = _start(folder, limit, 2400)
     _, stderr = child.communicate(timeout=120)
     self.assertEqual(child.returncode, 1)
-    self.assertRegex(stderr, r'^error: no space left to write .*intact\n$')
+    # On a slow machine Orbax also notes how long it waited for a save.
+    self.assertRegex(stderr, r'(?m)^error: no space left to write .*intact\n\Z')
+    self.assertNotIn('Traceback', stderr)
     with CheckpointStore(folder) as store:
       target = abstract(make_state(0, width=2400))
       state, position, step = store.restore_latest(target)
