@@ -23,6 +23,7 @@ lint: .venv/dev.stamp
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.input_pipeline
 
 clean:
 	rm -rf .venv .cache out

@@ -27,7 +27,11 @@ def get_base() -> ConfigDict:
         'dropout': 0.0,
       },
       'data': {
-        'path': '',  # a folder that launch.prepare_data wrote
+        # Folders that launch.prepare_data wrote, separated by commas. People
+        # of two of them count as two, whatever their names.
+        'path': '',
+        # Shares of images, one for each folder, such as (3, 1); () by size.
+        'weights': (),
         # A prepared set of other people, for the thresholds of model.json.
         'calibration': '',
         'batch_size': 512,  # over all devices

@@ -81,17 +81,20 @@ def new_directory(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
   temporary.mkdir(parents=True)
   try:
     yield temporary
-    if path.exists():
-      _replace(path, temporary)
-    else:
-      temporary.rename(path)
+    put_directory(temporary, path)
   finally:
     if temporary.exists():
       temporary.rmtree()
 
 
-def _replace(path: Path, new: Path) -> None:
-  """Puts one directory in the place of another; on failure the old stays."""
+def put_directory(new: Path, path: Path) -> None:
+  """Renames a directory to `path`, replacing what stands there.
+
+  On failure what stood at `path` stays.
+  """
+  if not path.exists():
+    new.rename(path)
+    return
   old = _sibling(path)
   path.rename(old)
   try:
@@ -126,15 +129,29 @@ def note(text: str) -> None:
 
 
 def progress(
-  items: Iterable[T], *, desc: str, total: int | None = None, unit: str = 'it'
+  items: Iterable[T],
+  *,
+  desc: str,
+  total: int | None = None,
+  unit: str = 'it',
+  delay: float | int = 0,
 ) -> Iterable[T]:
-  """Wraps an iterable in a progress bar on stderr with rate and time left."""
+  """Wraps an iterable in a progress bar on stderr with rate and time left.
+
+  Args:
+    items: to pass on.
+    desc: what is being done.
+    total: number of items, if it is known.
+    unit: what an item is called.
+    delay: seconds within which work that is done shows no bar.
+  """
   return tqdm_auto.tqdm(
     items,
     desc=desc,
     total=total,
     unit=unit,
     file=sys.stderr,
+    delay=delay,
     mininterval=0.5 if sys.stderr.isatty() else 10.0,
     dynamic_ncols=True,
   )

@@ -7,10 +7,15 @@ the lfw_pairs.txt beside the data, unless --pairs gives one, of View 1 too):
     --data=../shared/faces/lfw_112.zip --mode=sphereface
 
 Your own pairs, lines of 'path_a path_b 0|1' (1: the same person), with paths
-as in the folder or zip of aligned 112 x 112 crops:
+as in the folder, zip or tar of aligned 112 x 112 crops:
 
   python -m launch.evaluate --model=out/model --protocol=pairs \
     --data=my_faces --pairs=my_pairs.txt
+
+A verification set of InsightFace, a .bin, brings its own pairs, in ten folds:
+
+  python -m launch.evaluate --model=out/model --protocol=pairs \
+    --data=agedb_30.bin
 
 Embeddings of another system, an .npz of names [N], plain [N, D] and, for the
 mirrored images, flip [N, D], in every mode that they allow:
@@ -42,13 +47,11 @@ _MODEL = shared_flags.model()
 _DATA = shared_flags.data()
 _OUTPUT = shared_flags.output()
 _BATCH_SIZE = shared_flags.batch_size()
-_EMBEDDINGS = flags.DEFINE_string(
-  'embeddings', None, 'Saved embeddings (.npz), instead of --model and --data.'
-)
+_EMBEDDINGS = shared_flags.embeddings()
 _PROTOCOL = flags.DEFINE_enum(
   'protocol', 'lfw', ['lfw', 'pairs'], 'What to measure, and how.'
 )
-_PAIRS = flags.DEFINE_string('pairs', None, 'Pair list of the protocol.')
+_PAIRS = shared_flags.pairs()
 _MODE = flags.DEFINE_enum(
   'mode',
   'insightface',

@@ -24,7 +24,10 @@ def model() -> flags.FlagHolder[str]:
 def output() -> flags.FlagHolder[str]:
   """Where the result goes."""
   return flags.DEFINE_string(
-    'output', None, 'Folder for the results; written whole or not at all.'
+    'output',
+    None,
+    'Folder (or file, for a script that makes one) for the results; written '
+    'whole or not at all.',
   )
 
 
@@ -39,7 +42,17 @@ def overwrite() -> flags.FlagHolder[bool]:
 @functools.cache
 def data() -> flags.FlagHolder[str]:
   """Images to work on."""
-  return flags.DEFINE_string('data', None, 'Folder or zip of aligned faces.')
+  return flags.DEFINE_string(
+    'data', None, 'Folder, zip, tar or .bin of aligned faces.'
+  )
+
+
+@functools.cache
+def pairs() -> flags.FlagHolder[str]:
+  """A list of pairs of images."""
+  return flags.DEFINE_string(
+    'pairs', None, "Pair list: LFW's own, or lines of 'path_a path_b 0|1'."
+  )
 
 
 @functools.cache
@@ -47,4 +60,28 @@ def batch_size() -> flags.FlagHolder[int]:
   """Images a call of the model."""
   return flags.DEFINE_integer(
     'batch_size', 128, 'Images in one call of the model.', lower_bound=1
+  )
+
+
+@functools.cache
+def embeddings() -> flags.FlagHolder[str]:
+  """Embeddings that stand in for a model."""
+  return flags.DEFINE_string(
+    'embeddings', None, 'Saved embeddings (.npz), instead of --model.'
+  )
+
+
+@functools.cache
+def test_set() -> flags.FlagHolder[str]:
+  """A test set whose people a training set must not hold."""
+  return flags.DEFINE_string(
+    'test_set', None, 'Test set to look for: folder, archive or prepared set.'
+  )
+
+
+@functools.cache
+def test_embeddings() -> flags.FlagHolder[str]:
+  """Its embeddings."""
+  return flags.DEFINE_string(
+    'test_embeddings', None, 'Saved embeddings (.npz) of the test set.'
   )

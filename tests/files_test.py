@@ -157,8 +157,11 @@ class MeasureTest(FilesTestCase):
       contextlib.redirect_stdout(stdout),
       contextlib.redirect_stderr(stderr),
     ):
+      short = files.progress([1, 2], desc='short', delay=1)
+      self.assertEqual(list(short), [1, 2])
       self.assertEqual(list(files.progress([1, 2], desc='work')), [1, 2])
       files.note('a line')
-    self.assertIn('work', stderr.getvalue())
+    self.assertIn('work: 100%', stderr.getvalue())
+    self.assertNotIn('short', stderr.getvalue())
     self.assertIn('a line\n', stderr.getvalue())
     self.assertEqual(stdout.getvalue(), '')

@@ -23,8 +23,12 @@ FLOORS = {
 # Where a package may be imported; module prefixes, dotted.
 FENCES = {
   'flax.linen': ('facejax.nn', 'facejax.models', 'facejax.detection'),
-  'grain': ('facejax.data', 'facejax.preparation'),
-  'tensorflow_datasets': ('facejax.data', 'facejax.preparation'),
+  'grain': ('facejax.data', 'facejax.preparation', 'benchmarks.peer_readers'),
+  'tensorflow_datasets': (
+    'facejax.data',
+    'facejax.preparation',
+    'benchmarks.peer_readers',
+  ),
   'array_record': ('facejax.data', 'facejax.preparation'),
   'orbax': ('facejax.checkpoint',),
   'ml_collections': ('configs', 'launch', 'facejax.training.loop'),

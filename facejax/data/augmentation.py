@@ -1,16 +1,17 @@
 """Random changes of aligned crops during training, on the host.
 
-Each has a probability and, but for the mirror, is off by default. All numbers
-come from one draw of fixed length, so switching one change on does not alter
-what the others do to the same image.
+Each has a probability and, but for the mirror, is off by default. All of an
+image's numbers come from one draw of fixed length, so switching one change on
+does not alter what the others do to it.
 """
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
 
-from facejax.array_typing import UInt8
+from facejax.array_typing import Float, UInt8
 from facejax.data.images import encode_jpeg
 from facejax.errors import UsageError
 
@@ -26,7 +27,7 @@ _PROBABILITIES = (
   'occlusion',
 )
 _MIN_SIGMA = 0.5  # a weaker blur changes nothing
-_NUM_DRAWS = 25  # uniform numbers that one image takes
+NUM_DRAWS = 25  # uniform numbers that one image takes
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 
 
@@ -90,7 +91,7 @@ class Augmentation:
     if int(self.shift) != self.shift:
       raise UsageError(f'augmentation: shift is {self.shift}, use whole pixels')
 
-  @property
+  @functools.cached_property
   def is_identity(self) -> bool:
     """Whether no image is ever changed."""
     return not (self.shift or any(getattr(self, p) for p in _PROBABILITIES))
@@ -107,9 +108,11 @@ def _move(
     draws: [6] uniform numbers: mirror, x, y, warp, scale, rotation.
   """
   mirror = draws[0] < augmentation.mirror
+  warp = draws[3] < augmentation.warp
+  if not (warp or augmentation.shift):
+    return cv2.flip(image, 1) if mirror else image
   choices = 2 * augmentation.shift + 1
   shift = np.floor(draws[1:3] * choices) - augmentation.shift
-  warp = draws[3] < augmentation.warp
   if not (mirror or warp or shift.any()):
     return image
   height, width = image.shape[:2]
@@ -207,19 +210,18 @@ def _occlude(
 def augment(
   image: UInt8[np.ndarray, '112 112 3'],
   augmentation: Augmentation,
-  rng: np.random.Generator,
+  draws: Float[np.ndarray, ' 25'],
 ) -> UInt8[np.ndarray, '112 112 3']:
   """One random version of a crop.
 
   Args:
     image: RGB, left as it is.
     augmentation: what may happen to it.
-    rng: source of randomness; the same state gives the same pixels.
+    draws: NUM_DRAWS uniform numbers of [0, 1), which decide everything.
 
   Returns:
     The changed crop, or `image` itself if nothing was drawn.
   """
-  draws = rng.random(_NUM_DRAWS)
   image = _move(image, augmentation, draws[:6])
   image = _soften(image, augmentation, draws[6:10])
   image = _recolor(image, augmentation, draws[10:15])

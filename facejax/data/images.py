@@ -41,6 +41,15 @@ def _jpeg_layout(data: bytes) -> tuple[tuple[int, int] | None, int]:
   return size, end
 
 
+def _has_end(data: bytes, scan: int) -> bool:
+  """Whether an end marker follows the start of the first scan.
+
+  Inside a scan 0xFF is always escaped, so the first one is the real one.
+  """
+  # Nearly all files end with it, which spares a search through all bytes.
+  return data.endswith(_JPEG_END, scan) or data.find(_JPEG_END, scan) >= 0
+
+
 def _webp_size(data: bytes) -> tuple[int, int] | None:
   """(height, width) from the first chunk of a WebP file."""
   kind = data[12:16]
@@ -108,7 +117,7 @@ def decode_image(
   data = bytes(data)
   if data.startswith(JPEG_MAGIC):
     size, scan = _jpeg_layout(data)
-    if size and data.find(_JPEG_END, scan) < 0:
+    if size and not _has_end(data, scan):
       raise DataError(f'{where}: the JPEG file is cut short')
   else:
     size = image_size(data)
@@ -129,13 +138,9 @@ def decode_image(
 def is_complete_jpeg(data: bytes) -> bool:
   """Whether a JPEG file has its end marker (OpenCV decodes half a file).
 
-  Inside a scan 0xFF is always escaped, so the first end marker after its start
-  is the real one; bytes appended after it (some cameras do) are no harm.
+  Bytes appended after it (some cameras do) are no harm.
   """
-  return (
-    data.startswith(JPEG_MAGIC)
-    and data.find(_JPEG_END, _jpeg_layout(data)[1]) >= 0
-  )
+  return data.startswith(JPEG_MAGIC) and _has_end(data, _jpeg_layout(data)[1])
 
 
 def encode_jpeg(
@@ -145,4 +150,10 @@ def encode_jpeg(
   _, data = cv2.imencode(
     '.jpg', image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
   )
+  return data.tobytes()
+
+
+def encode_png(image: UInt8[np.ndarray, 'H W 3']) -> bytes:
+  """Encodes RGB pixels as a PNG file."""
+  _, data = cv2.imencode('.png', image[:, :, ::-1])
   return data.tobytes()

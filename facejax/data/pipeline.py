@@ -7,19 +7,18 @@ changed in the same way; the position in a checkpoint is just those numbers.
 
 import dataclasses
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import cv2
 import grain
 import numpy as np
 
-from facejax.data.augmentation import Augmentation, augment
+from facejax.data.augmentation import NUM_DRAWS, Augmentation, augment
 from facejax.data.images import decode_image
-from facejax.data.preprocessing import (
-  CANONICAL_SIZE,
-  Preprocessing,
-  fit_crop,
-)
+from facejax.data.mixture import FaceOrder
+from facejax.data.preprocessing import CANONICAL_SIZE, Preprocessing, fit_crop
 from facejax.errors import CheckpointError, DataError, UsageError
 
 _BUFFERED_BATCHES = 4
@@ -28,7 +27,7 @@ _MAX_THREADS = 16
 
 @runtime_checkable
 class FaceSource(Protocol):
-  """Random access to faces: `FaceRecords`, `SyntheticFaces` and the like.
+  """Random access to faces: `FaceRecords`, `MixedFaces`, `SyntheticFaces`.
 
   `source[i]` is {'image': JPEG bytes or uint8 [112, 112, 3] RGB, 'label': int,
   'key': str}. It must pickle if worker processes are to read it.
@@ -46,64 +45,75 @@ def _read(source: FaceSource, indices: Sequence[int]) -> Sequence[Any]:
   return [source[index] for index in indices]
 
 
-def _pixels(record: Mapping[str, Any], where: str) -> np.ndarray:
-  """The crop of a record, decoded if need be: uint8 [112, 112, 3]."""
-  image = record['image']
-  if isinstance(image, bytes):
-    image = decode_image(image, where)
-  if image.shape != (*CANONICAL_SIZE, 3) or image.dtype != np.uint8:
-    raise DataError(
-      f'{where}: is {image.dtype} {list(image.shape)}, training needs uint8 '
-      f'{[*CANONICAL_SIZE, 3]}: prepare the set with --image_size=112x112'
-    )
-  return image
-
-
 @dataclasses.dataclass(frozen=True)
 class _LoadBatch:
-  """Record indices of one step on one host to a batch; pickles for workers.
+  """The batch of one step on one host; pickles for workers.
 
   A batch is read and decoded in one loop: per-record stages of Grain would
   cost more than the decoding of such small images.
   """
 
   source: FaceSource
+  order: FaceOrder
   batch_size: int
   seed: int
   preprocessing: Preprocessing
   augmentation: Augmentation
-  start_step: int
   process_index: int
   process_count: int
-  name: str  # of the source, for errors
 
-  def __call__(self, local_step: int, indices: np.ndarray) -> dict[str, Any]:
-    """Decodes, augments and fits the records of `indices`."""
+  def __call__(self, step: int) -> dict[str, Any]:
+    """Reads, decodes, augments and fits the images of a step of the run."""
+    first = step * self.batch_size
+    positions = range(
+      first + self.process_index, first + self.batch_size, self.process_count
+    )
+    indices = [self.order[position] for position in positions]
     size = (len(indices), *self.preprocessing.image_size, 3)
     images, labels = np.empty(size, np.uint8), np.empty(len(indices), np.int32)
-    # Grain counts the steps of this iterator; an image's place counts those of
-    # the whole run on all hosts.
-    step = self.start_step + local_step
-    place = step * self.batch_size + self.process_index
-    unchanged = self.augmentation.is_identity
-    records = _read(self.source, indices.tolist())
-    for row, (index, record) in enumerate(zip(indices, records, strict=True)):
-      where = f'{self.name}: record {index} ({record["key"]})'
-      image = _pixels(record, where)
-      if not unchanged:
-        rng = np.random.default_rng((self.seed, place))
-        image = augment(image, self.augmentation, rng)
+    records = _read(self.source, indices)
+    # OpenCV would wake threads of its own for each of these small images, at
+    # several times the cost of the work.
+    if cv2.getNumThreads() != 1:
+      cv2.setNumThreads(1)
+    name, draws = repr(self.source), self._draws(step)
+    for row, record in enumerate(records):
+      where = f'{name}: record {indices[row]} ({record["key"]})'
+      image = self._pixels(record['image'], where)
+      if draws is not None:
+        image = augment(image, self.augmentation, draws[row])
       images[row] = fit_crop(image, self.preprocessing)
       labels[row] = record['label']
-      place += self.process_count
-    return {'image': images, 'label': labels, 'index': indices}
+    places = np.array(indices, np.int64)
+    return {'image': images, 'label': labels, 'index': places}
+
+  def _draws(self, step: int) -> np.ndarray | None:
+    """What decides the changes of this process's images, if there are any.
+
+    One generator a step: making one for every image would take longer than
+    mirroring it.
+    """
+    if self.augmentation.is_identity:
+      return None
+    rng = np.random.default_rng((self.seed, step))
+    draws = rng.random((self.batch_size, NUM_DRAWS))
+    return draws[self.process_index :: self.process_count]
+
+  def _pixels(self, image: bytes | np.ndarray, where: str) -> np.ndarray:
+    """The crop, decoded if need be: uint8 [112, 112, 3]."""
+    if isinstance(image, bytes):
+      image = decode_image(image, where)
+    if image.shape != (*CANONICAL_SIZE, 3) or image.dtype != np.uint8:
+      raise DataError(
+        f'{where}: is {image.dtype} {list(image.shape)}, training needs uint8 '
+        f'{[*CANONICAL_SIZE, 3]}: prepare the set with --image_size=112x112'
+      )
+    return image
 
 
-def _check(load: _LoadBatch, num_workers: int) -> None:
-  """Raises DataError or UsageError for what no pipeline can be built from."""
+def _check(load: _LoadBatch, start_step: int, num_workers: int) -> None:
+  """Raises UsageError for what no pipeline can be built from."""
   index, count = load.process_index, load.process_count
-  if len(load.source) == 0:
-    raise DataError(f'{load.name} is empty: there is nothing to train on')
   if load.batch_size < 1 or load.batch_size % count:
     raise UsageError(
       f'batch_size {load.batch_size} does not divide over {count} processes: '
@@ -111,13 +121,17 @@ def _check(load: _LoadBatch, num_workers: int) -> None:
     )
   if not 0 <= index < count:
     raise UsageError(f'process {index} of {count} does not exist')
-  if not 0 <= load.seed < 2**32:
-    raise UsageError(f'seed {load.seed}: use 0 to {2**32 - 1}')
-  if load.start_step < 0 or num_workers < 0:
+  if start_step < 0 or num_workers < 0:
     raise UsageError(
-      f'start_step {load.start_step} and num_workers {num_workers} must not be '
+      f'start_step {start_step} and num_workers {num_workers} must not be '
       'negative'
     )
+
+
+def _num_cores() -> int:
+  """Cores that this process may use: often fewer than the machine has."""
+  everywhere = not hasattr(os, 'sched_getaffinity')
+  return (os.cpu_count() or 1) if everywhere else len(os.sched_getaffinity(0))
 
 
 def make_pipeline(
@@ -135,6 +149,7 @@ def make_pipeline(
   """An endless iterator over training batches, decoded ahead of time.
 
   Each epoch is a permutation of the source of its own; a batch may span two.
+  In a mixture that holds for every set by itself, each within its share.
   Global batch s is the images s B .. (s + 1) B - 1 of that order, and process
   p of n gets every n-th of them from the p-th on.
 
@@ -163,22 +178,23 @@ def make_pipeline(
     DataError: an empty source; while iterating, a record that cannot be used,
       by name.
   """
+  if len(source) == 0:
+    raise DataError(f'{source!r} is empty: there is nothing to train on')
+  if not 0 <= seed < 2**32:
+    raise UsageError(f'seed {seed}: use 0 to {2**32 - 1}')
   load = _LoadBatch(
     source,
+    FaceOrder(source, seed=seed),
     batch_size,
     seed,
     preprocessing,
     augmentation,
-    start_step,
     process_index,
     process_count,
-    repr(source),
   )
-  _check(load, num_workers)
-  order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
-  local = order[start_step * batch_size + process_index :: process_count]
-  batches = local.batch(batch_size // process_count).map_with_index(load)
-  threads = 1 if num_workers else min(os.cpu_count() or 1, _MAX_THREADS)
+  _check(load, start_step, num_workers)
+  batches = grain.MapDataset.range(start_step, sys.maxsize).map(load)
+  threads = 1 if num_workers else min(_num_cores(), _MAX_THREADS)
   dataset = batches.to_iter_dataset(
     grain.ReadOptions(
       num_threads=threads, prefetch_buffer_size=_BUFFERED_BATCHES
@@ -197,16 +213,19 @@ def make_position(
   """All that determines the batches from `step` on, as JSON values.
 
   Args:
-    source: the faces; its `checksums`, or its `repr` where it has none.
+    source: the faces; its `checksums`, or its `repr` where it has none, and
+      the `weights` of a mixture.
     step: global step of the next batch.
     seed: of the pipeline.
     batch_size: images a step over all processes.
   """
   checksums = getattr(source, 'checksums', None) or {'source': repr(source)}
+  weights = getattr(source, 'weights', None)
   return {
     'step': step,
     'seed': seed,
     'batch_size': batch_size,
+    **({} if weights is None else {'weights': list(weights)}),
     'checksums': dict(checksums),
   }
 

@@ -1,7 +1,7 @@
 """Prepared face sets: ArrayRecord shards with a manifest, read at random."""
 
 import bisect
-import hashlib
+import io
 import itertools
 import threading
 from collections.abc import Sequence
@@ -13,65 +13,45 @@ from google.protobuf import message
 from tensorflow_datasets.proto import tf_example_pb2
 
 from facejax import files
+from facejax.array_typing import Int32
+from facejax.data.manifest import (
+  IDENTITIES,
+  IDENTITY_SIZES,
+  identities_checksum,
+  read_manifest,
+)
+from facejax.data.names import NameTable
 from facejax.errors import DataError
 from facejax.files import Path, PathLike
 
-MANIFEST = 'manifest.json'
-FORMAT_VERSION = 1
-_REQUIRED = (
-  'format_version',
-  'identities',
-  'identities_checksum',
-  'image_size',
-  'num_images',
-  'shards',
-)
 # Random access: reading ahead or in parallel would only fetch other records.
 _READER_OPTIONS = 'readahead_buffer_size:0,max_parallelism:0'
 
 
-def identities_checksum(identities: Sequence[str]) -> str:
-  """SHA-256 in hex of the names in label order: equal where labels agree."""
-  return hashlib.sha256('\n'.join(identities).encode()).hexdigest()
+def encode_record(image: bytes, *, label: int, key: str) -> bytes:
+  """A face as a shard holds it, a `tf.train.Example` in bytes.
 
-
-def read_manifest(directory: PathLike) -> dict[str, Any]:
-  """The manifest of a prepared set.
-
-  Raises:
-    DataError: there is no prepared set, or one of another format.
+  Args:
+    image: JPEG file.
+    label: identity, 0 .. K - 1.
+    key: 'IDENTITY/file'.
   """
-  directory = Path(directory)
-  if not directory.is_dir():
-    raise DataError(f'{directory} is no folder: make it by launch.prepare_data')
-  path = directory / MANIFEST
-  if not path.exists():
-    raise DataError(
-      f'{directory} has no {MANIFEST}: it is no prepared set; make one by '
-      'launch.prepare_data'
-    )
-  manifest = files.read_json(path)
-  missing = [
-    key
-    for key in _REQUIRED
-    if not isinstance(manifest, dict) or key not in manifest
-  ]
-  if missing:
-    raise DataError(f'{path} lacks {", ".join(missing)}: prepare it again')
-  if manifest['format_version'] != FORMAT_VERSION:
-    raise DataError(
-      f'{path} has format version {manifest["format_version"]}, this facejax '
-      f'reads {FORMAT_VERSION}: prepare the set again'
-    )
-  return manifest
+  example = tf_example_pb2.Example()
+  feature = example.features.feature
+  feature['image'].bytes_list.value.append(image)
+  feature['label'].int64_list.value.append(label)
+  feature['key'].bytes_list.value.append(key.encode())
+  # The fields are a map, whose order would otherwise change between runs.
+  return example.SerializeToString(deterministic=True)
 
 
 class FaceRecords:
   """Random access to the records of a prepared set.
 
   Invariants: record i has a label of 0 .. num_identities - 1 that indexes
-  `identities`; the order is the one of the shards. Safe to use from several
-  threads; a pickled copy opens the files anew.
+  `identities`; records are sorted by label and stand in the order of the
+  shards. Safe to use from several threads; a pickled copy opens the files
+  anew.
   """
 
   def __init__(self, directory: PathLike):
@@ -82,7 +62,7 @@ class FaceRecords:
     """
     self.directory = Path(directory)
     manifest = read_manifest(directory)
-    self.identities: list[str] = list(manifest['identities'])
+    self.num_identities: int = manifest['num_identities']
     self.identities_checksum: str = manifest['identities_checksum']
     self.image_size: tuple[int, int] = tuple(manifest['image_size'])
     self._shards: list[dict[str, Any]] = manifest['shards']
@@ -91,9 +71,42 @@ class FaceRecords:
       0,
       *itertools.accumulate(shard['num_records'] for shard in self._shards),
     ]
+    self.identities: NameTable = self._read_identities()
+    self._sizes = self._read_sizes()
     self._open()
     for position in range(len(self._shards)):
       self._check_shard(position)
+
+  def _read_identities(self) -> NameTable:
+    path = self.directory / IDENTITIES
+    if not path.exists():
+      raise DataError(f'{path} is missing: prepare the set again')
+    names = NameTable.from_lines(path.read_bytes())
+    if len(names) != self.num_identities:
+      raise DataError(
+        f'{path} has {len(names)} names, the manifest says '
+        f'{self.num_identities}: prepare the set again'
+      )
+    return names
+
+  def _read_sizes(self) -> Int32[np.ndarray, ' K']:
+    path = self.directory / IDENTITY_SIZES
+    try:
+      sizes = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+      raise DataError(
+        f'{path} cannot be read ({error}): prepare the set again'
+      ) from None
+    if (
+      sizes.shape != (self.num_identities,)
+      or sizes.dtype != np.int32
+      or sizes.sum() != len(self)
+    ):
+      raise DataError(
+        f'{path} does not count {len(self)} images of {self.num_identities} '
+        'identities: prepare the set again'
+      )
+    return sizes
 
   def _open(self) -> None:
     self._lock = threading.Lock()
@@ -113,10 +126,11 @@ class FaceRecords:
   def __len__(self) -> int:
     return self._starts[-1]
 
-  @property
-  def num_identities(self) -> int:
-    """Number of people, K."""
-    return len(self.identities)
+  def labels(self) -> Int32[np.ndarray, ' N']:
+    """The identity of every record: they stand sorted by it."""
+    return np.repeat(
+      np.arange(self.num_identities, dtype=np.int32), self._sizes
+    )
 
   @property
   def checksums(self) -> dict[str, str]:
@@ -173,7 +187,7 @@ class FaceRecords:
   def __getitems__(
     self, indices: Sequence[int] | np.ndarray
   ) -> list[dict[str, Any]]:
-    """Records in the order asked for, each shard read in one call.
+    """Records in the order asked for.
 
     Args:
       indices: positions 0 .. len - 1, any order, repeats allowed.
@@ -184,26 +198,19 @@ class FaceRecords:
     Raises:
       DataError: a record is corrupt; names its shard and position.
     """
-    wanted: dict[int, list[tuple[int, int]]] = {}
-    for slot, index in enumerate(map(int, indices)):
-      shard, position = self._locate(index)
-      wanted.setdefault(shard, []).append((slot, position))
-    records: list[Any] = [None] * len(indices)
-    for shard, places in wanted.items():
-      contents = self._read(shard, [position for _, position in places])
-      for (slot, _), content in zip(places, contents, strict=True):
-        records[slot] = self._parse(content, int(indices[slot]))
-    return records
+    return [
+      self._parse(self._read(*self._locate(index)), index)
+      for index in map(int, indices)
+    ]
 
-  def _read(self, shard: int, positions: list[int]) -> list[bytes]:
+  def _read(self, shard: int, position: int) -> bytes:
     reader = self._reader(shard)
     try:
-      return reader.read(positions)
+      # As a range of one: a list of positions takes five times as long.
+      return reader.read(position, position + 1)[0]
     except RuntimeError as error:  # the only kind that its C++ raises
-      if len(positions) > 1:  # find the one to name
-        return [self._read(shard, [position])[0] for position in positions]
       raise DataError(
-        f'record {positions[0]} of {self._path(shard)} is corrupt '
+        f'record {position} of {self._path(shard)} is corrupt '
         f'({str(error).split(",")[0]}): prepare the set again'
       ) from None
 
@@ -229,7 +236,7 @@ class FaceRecords:
     """
     if identities_checksum(self.identities) != self.identities_checksum:
       raise DataError(
-        f'{self.directory / MANIFEST}: the identities do not fit their '
+        f'{self.directory / IDENTITIES}: the identities do not fit their '
         'checksum: prepare the set again'
       )
     for name, expected in self.checksums.items():

@@ -6,7 +6,9 @@ import numpy as np
 
 from facejax.array_typing import Bool, Int, UInt8
 from facejax.data.archives import image_names, open_archive
+from facejax.data.bin_pairs import BinPairs
 from facejax.data.protocols import PairList, read_any_pairs, resolve_names
+from facejax.errors import UsageError
 from facejax.evaluation.crops import Embed, embed_padded, mirrored, read_crops
 from facejax.evaluation.metrics import far_name
 from facejax.evaluation.modes import MODES, check_mode
@@ -27,7 +29,7 @@ class PairEvaluator:
   def __init__(
     self,
     data: PathLike,
-    pairs: PathLike | PairList,
+    pairs: PathLike | PairList | None = None,
     *,
     mode: str = 'insightface',
     batch_size: int = 128,
@@ -35,22 +37,28 @@ class PairEvaluator:
     """Reads the images of a pair list.
 
     Args:
-      data: folder or zip of aligned crops, IDENTITY/image.jpg.
-      pairs: a pair list, or the file of one, LFW's or any other.
+      data: folder, zip or tar of aligned crops, IDENTITY/image.jpg, or a
+        `.bin` of pairs.
+      pairs: a pair list, or the file of one, LFW's or any other; None for a
+        `.bin`, which brings its own.
       mode: a name of `modes.MODES` other than 'centred', which needs a mean
         over training faces and so a finished model.
       batch_size: images in one call of `embed`, always exactly that many.
 
     Raises:
       DataError: the list or an image cannot be used.
-      UsageError: the mode is unknown or 'centred'.
+      UsageError: the mode is unknown or 'centred', or pairs are missing.
     """
     check_mode(mode, has_flip=True, has_mean=False)
-    if not isinstance(pairs, PairList):
+    if pairs is not None and not isinstance(pairs, PairList):
       pairs = read_any_pairs(pairs)
+    archive = open_archive(data)
+    if pairs is None:
+      if not isinstance(archive, BinPairs):
+        raise UsageError(f'{data} brings no pairs: name the list of them')
+      pairs = archive.pair_list()
     check_pairs(pairs.same, pairs.folds)
     names = pairs.images()
-    archive = open_archive(data)
     members = resolve_names(names, image_names(archive), where=str(data))
     batches = read_crops(
       archive, [members[name] for name in names], batch_size=batch_size

@@ -8,7 +8,11 @@ from facejax.errors import UsageError
 from facejax.evaluation import plots, verification
 from facejax.evaluation.modes import MODES, check_mode
 from facejax.evaluation.reports import Report
-from facejax.evaluation.sources import Embeddings, EmbeddingSource
+from facejax.evaluation.sources import (
+  Embeddings,
+  EmbeddingSource,
+  ModelSource,
+)
 from facejax.files import PathLike
 
 ALL_MODES = 'all'
@@ -110,6 +114,28 @@ PROTOCOLS: dict[str, tuple[Reader, str | None]] = {
 }
 
 
+def _find_pairs(
+  protocol: str, source: EmbeddingSource, pairs: PathLike | None
+) -> tuple[pair_lists.PairList, str]:
+  """The pair list of a protocol, and where it stands."""
+  own = source.pair_list() if isinstance(source, ModelSource) else None
+  if own is not None:
+    if pairs is not None:
+      raise UsageError(
+        f'{source.data} holds its own {len(own.same)} pairs, and its images '
+        f'have no names that {pairs} could mean: leave --pairs out'
+      )
+    return own, str(source.data)
+  read, usual_name = PROTOCOLS[protocol]
+  if pairs is None and usual_name is not None:
+    pairs = source.beside(usual_name)
+  if pairs is None:
+    raise UsageError(
+      f'protocol {protocol} needs a pair list: give it with --pairs'
+    )
+  return read(pairs), str(pairs)
+
+
 def evaluate(
   protocol: str,
   source: EmbeddingSource,
@@ -123,7 +149,8 @@ def evaluate(
   Args:
     protocol: a name of PROTOCOLS. 'lfw' takes the lists of View 2 and View 1.
     source: gives the embeddings of the images that the list names.
-    pairs: the pair list; for 'lfw' the lfw_pairs.txt beside the data.
+    pairs: the pair list; for 'lfw' the lfw_pairs.txt beside the data. None
+      for a `.bin`, which has its own.
     mode: a name of `modes.MODES`, or 'all'.
     save_embeddings: an .npz to write for `SavedSource`, or None.
 
@@ -136,20 +163,13 @@ def evaluate(
   """
   if protocol not in PROTOCOLS:
     raise UsageError(f'protocol {protocol!r}: use {" or ".join(PROTOCOLS)}')
-  read, usual_name = PROTOCOLS[protocol]
-  if pairs is None and usual_name is not None:
-    pairs = source.beside(usual_name)
-  if pairs is None:
-    raise UsageError(
-      f'protocol {protocol} needs a pair list: give it with --pairs'
-    )
-  pair_list = read(pairs)
+  pair_list, place = _find_pairs(protocol, source, pairs)
   results, skipped, embeddings = verify(source, pair_list, mode=mode)
   if save_embeddings is not None:
     embeddings.save(save_embeddings)
   common = {
     'protocol': protocol,
-    'pairs': str(pairs),
+    'pairs': place,
     'num_pairs': len(pair_list.same),
     'num_images': len(embeddings.names),
     **source.describe(),

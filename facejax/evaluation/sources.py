@@ -8,8 +8,9 @@ import numpy as np
 import facejax
 from facejax import files
 from facejax.data.archives import image_names, open_archive
+from facejax.data.bin_pairs import BinPairs
 from facejax.data.preprocessing import Preprocessing
-from facejax.data.protocols import resolve_names
+from facejax.data.protocols import PairList, resolve_names
 from facejax.errors import UsageError
 from facejax.evaluation.crops import embed_padded, mirrored, read_crops
 from facejax.evaluation.embeddings import Embeddings, SavedSource
@@ -46,7 +47,7 @@ class EmbeddingSource(Protocol):
 
 
 class ModelSource:
-  """Embeds the crops of a folder or zip with a model."""
+  """Embeds the crops of a folder, zip, tar or `.bin` with a model."""
 
   has_flip = True
 
@@ -62,8 +63,8 @@ class ModelSource:
 
     Args:
       model: what `facejax.load_model` returned.
-      data: folder or zip of aligned crops, IDENTITY/image.jpg, under any top
-        folder.
+      data: folder, zip or tar of aligned crops, IDENTITY/image.jpg, under
+        any top folder, or a `.bin` verification set.
       batch_size: images in one call of the model.
       name: what reports call the model, its directory.
     """
@@ -117,6 +118,11 @@ class ModelSource:
       flip=np.concatenate(parts[1]) if flip else None,
       training_mean=self.training_mean,
     )
+
+  def pair_list(self) -> PairList | None:
+    """The pairs that the data bring with them; only a `.bin` does."""
+    is_bin = isinstance(self._archive, BinPairs)
+    return self._archive.pair_list() if is_bin else None
 
   def describe(self) -> dict[str, Any]:
     """JSON values for a report."""

@@ -1,39 +1,33 @@
-"""Turns a source of faces into a prepared set: check, number, write.
+"""Makes a prepared set of a source: whole, or not at all."""
 
-Two passes over the source, so that memory does not grow with the images: the
-first decodes every one and decides what the set holds, hence the labels; the
-second copies the bytes into the shards.
-"""
-
-import collections
-import functools
+import itertools
+import os
 import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from facejax import files
-from facejax.data import records
-from facejax.errors import DataError, UsageError
-from facejax.files import Path, PathLike
-from facejax.preparation import checks
-from facejax.preparation.checks import CheckedFile
-from facejax.preparation.exclusion import Exclusion
-from facejax.preparation.sources import FaceFile, FaceSource
-from facejax.preparation.writing import (
-  describe_shards,
-  make_manifest,
-  write,
-)
+import tensorflow_datasets as tfds
 
+from facejax.data.manifest import MANIFEST
+from facejax.errors import UsageError
+from facejax.files import Path, PathLike
+from facejax.preparation import draft, report, writing
+from facejax.preparation.aligners import Aligner
+from facejax.preparation.collect import collect
+from facejax.preparation.exclusion import Exclusion
+from facejax.preparation.sources import FaceSource
+
+DATASET, SPLIT = 'face_folder', 'train'
 _RESULT = (
   'num_images',
   'num_identities',
   'num_rejected',
+  'num_fallback',
   'num_excluded',
   'bytes',
 )
-_SHOWN = 5  # names in a note on stderr; the manifest has them all
+_SHOWN = 5  # names in a note on stderr; the lists have them all
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -48,6 +42,60 @@ def parse_size(text: str) -> tuple[int, int]:
   return int(match[1]), int(match[2])
 
 
+def _check_output(output: Path, overwrite: bool) -> None:
+  """--overwrite must never delete anything but a prepared set."""
+  if '://' in os.fspath(output):
+    raise UsageError(
+      f'{output}: shards can be written to local disks alone; prepare the set '
+      'there and copy the folder, or mount the bucket'
+    )
+  if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    return
+  if not overwrite:
+    raise UsageError(f'{output} already exists: choose another folder')
+  if not (output / MANIFEST).exists():
+    raise UsageError(
+      f'{output} is no prepared set, so it is not overwritten: choose another '
+      'folder'
+    )
+
+
+def _note(what: str, number: int, names: Sequence[str] = ()) -> None:
+  """A line on stderr about `number` things, a few of them by name."""
+  if number:
+    shown = ', '.join(draft.printable(name) for name in names[:_SHOWN])
+    more = ' and more' if number > len(names[:_SHOWN]) and names else ''
+    colon = ': ' if names else ''
+    print(f'note: {number} {what}{colon}{shown}{more}', file=sys.stderr)
+
+
+def _say_what_is_missing(
+  directory: Path, manifest: dict[str, Any], summary: dict[str, Any]
+) -> None:
+  with (directory / report.FOLDER / draft.REJECTED).open('r') as file:
+    rows = list(itertools.islice(file, 1, 1 + _SHOWN))
+  unmatched = manifest['exclusions_unmatched']
+  _note(
+    'entries of the exclusion list match nothing', len(unmatched), unmatched
+  )
+  _note(
+    f'identities have fewer than {manifest["min_images"]} good images',
+    manifest['num_small_identities'],
+  )
+  _note(
+    'images are rejected (report/rejected.tsv)',
+    manifest['num_rejected'],
+    [row.split('\t')[1] for row in rows],
+  )
+  _note('images were cut without a face found', manifest['num_fallback'])
+  _note(
+    'images repeat another byte for byte (report/duplicates.tsv)',
+    summary['num_duplicates'],
+  )
+  for sentence in manifest['claims']['notes']:
+    print(f'note: {sentence}', file=sys.stderr)
+
+
 def prepare(
   source: FaceSource,
   output: PathLike,
@@ -55,129 +103,60 @@ def prepare(
   exclusion: Exclusion | None = None,
   image_size: tuple[int, int] = (112, 112),
   min_images: int = 2,
+  aligner: Aligner | None = None,
   overwrite: bool = False,
 ) -> dict[str, Any]:
   """Checks all images of a source and writes the good ones as a set.
 
-  Identities are sorted by name, images within one by file name; the label is
-  the index of the identity. The set appears at `output` whole or not at all.
+  The set appears at `output` whole or not at all. What an interrupted call
+  has done stands in a hidden folder beside it, and the same call goes on from
+  there.
 
   Args:
     source: the faces.
-    output: folder to make.
+    output: folder to make, on a local disk.
     exclusion: identities and files to leave out.
-    image_size: (height, width) that every image must have, pixels.
+    image_size: (height, width) that every crop must have, pixels.
     min_images: fewer good images than this and the identity is rejected.
+    aligner: cuts crops of `image_size` from photos; without one the images
+      are the crops.
     overwrite: whether a prepared set that stands there is replaced.
 
   Returns:
-    num_images, num_identities, num_rejected, num_excluded, bytes (of the
-    JPEG files) and output.
+    num_images, num_identities, num_rejected, num_fallback, num_excluded,
+    num_duplicates, bytes (of the JPEG files), output and report, its folder.
 
   Raises:
-    UsageError: `output` exists, or is no prepared set that could be replaced.
+    UsageError: `output` exists, or is no prepared set that could be replaced,
+      or is not local.
     DataError: nothing is left to write, or the disk is full.
   """
-  exclusion = exclusion or Exclusion()
-  _check_output(Path(output), overwrite)
-  with files.new_directory(output, overwrite=overwrite) as directory:
-    found = source.files()
-    kept = [
-      file
-      for file in found
-      if not exclusion.excludes(file.identity or '', file.path)
-    ]
-    _note('entries of the exclusion list match nothing', exclusion.unmatched)
-    _check_some(kept, found, source)
-    good, rejected = _check_files(source, kept, image_size, min_images)
-    shards = write(directory, source, good, image_size=image_size)
-    manifest = make_manifest(
-      source, good, rejected, image_size=image_size, min_images=min_images
-    ) | {
-      'num_excluded': len(found) - len(kept),
-      'excluded': {e: n for e, n in sorted(exclusion.counts.items()) if n},
-      'exclusions_unmatched': exclusion.unmatched,
-      'shards': describe_shards(directory, shards),
-    }
-    files.write_json(directory / records.MANIFEST, manifest)
-    records.FaceRecords(directory)  # what cannot be read is not a set
-  return {key: manifest[key] for key in _RESULT} | {'output': str(output)}
-
-
-def _note(what: str, names: Sequence[str]) -> None:
-  """A line on stderr about `names`, if there are any."""
-  if names:
-    shown = ', '.join(checks.printable(name) for name in names[:_SHOWN])
-    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
-    print(f'note: {len(names)} {what}: {shown}{more}', file=sys.stderr)
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-  """--overwrite must never delete anything but a prepared set."""
-  if (
-    overwrite
-    and output.exists()
-    and not (output / records.MANIFEST).exists()
-    and (not output.is_dir() or any(output.iterdir()))
-  ):
-    raise UsageError(
-      f'{output} is no prepared set, so it is not overwritten: choose another '
-      'folder'
+  output = Path(output)
+  _check_output(output, overwrite)
+  with draft.draft_directory(output) as directory:
+    manifest = collect(
+      directory,
+      source,
+      exclusion=exclusion or Exclusion(),
+      image_size=tuple(image_size),
+      min_images=min_images,
+      aligner=aligner,
+      dataset=DATASET,
+      split=SPLIT,
     )
-
-
-def _check_some(
-  kept: Sequence[FaceFile], found: Sequence[FaceFile], source: FaceSource
-) -> None:
-  where = ', '.join(source.names)
-  if not found:
-    raise DataError(
-      f'{where}: has no images: expected IDENTITY/image.jpg (or .png, .bmp, '
-      '.webp)'
+    summary = report.write_report(directory, manifest)
+    split = writing.make_split(directory, DATASET, SPLIT, manifest['shards'])
+    tfds.folder_dataset.write_metadata(
+      data_dir=directory,
+      features=writing.make_features(image_size, manifest['num_identities']),
+      split_infos=[split],
+      description='Faces of IDENTITY/image.jpg, prepared by facejax.',
+      check_data=False,
     )
-  if not kept:
-    raise DataError(f'{where}: the exclusion list leaves no image')
-
-
-def _check_files(
-  source: FaceSource,
-  candidates: Sequence[FaceFile],
-  image_size: tuple[int, int],
-  min_images: int,
-) -> tuple[list[CheckedFile], list[CheckedFile]]:
-  """Good files in the order of the set, and rejected ones."""
-  candidates = sorted(
-    candidates, key=lambda f: (f.identity or '', f.key, f.source, f.path)
-  )
-  check = functools.partial(
-    checks.check_file, source, image_size=tuple(image_size)
-  )
-  good, rejected = [], []
-  for checked in files.progress(
-    checks.ordered_map(check, candidates),
-    desc='checking',
-    total=len(candidates),
-    unit='img',
-  ):
-    (rejected if checked.reason else good).append(checked)
-  counts = collections.Counter(c.file.identity for c in good)
-  few = {name: n for name, n in counts.items() if n < min_images}
-  rejected += [
-    CheckedFile(
-      c.file,
-      reason=f'the identity has {few[c.file.identity]} good image(s), fewer '
-      f'than min_images={min_images}',
-    )
-    for c in good
-    if c.file.identity in few
-  ]
-  _note(f'identities have fewer than {min_images} good images', list(few))
-  _note('images are rejected', [c.file.path for c in rejected])
-  good = [c for c in good if c.file.identity not in few]
-  if not good:
-    first = rejected[0]
-    raise DataError(
-      f'{", ".join(source.names)}: no image is fit for the set: for example '
-      f'{checks.printable(first.file.path)}: {first.reason}'
-    )
-  return good, rejected
+    _say_what_is_missing(directory, manifest, summary)
+    draft.remove_traces(directory)
+  return {key: manifest[key] for key in _RESULT} | {
+    'num_duplicates': summary['num_duplicates'],
+    'output': str(output),
+    'report': str(output / report.FOLDER),
+  }

@@ -1,126 +1,103 @@
 """Where the faces of a new set come from, behind one interface."""
 
-import dataclasses
+import hashlib
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from facejax.data.archives import Archive, is_hidden, open_archive
-from facejax.data.images import EXTENSIONS, encode_jpeg
+import numpy as np
+
+from facejax.array_typing import Int32
+from facejax.data.images import encode_jpeg
 from facejax.data.synthetic import SyntheticFaces
-from facejax.errors import UsageError
-from facejax.files import Path, PathLike
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class FaceFile:
-  """One file of a source.
-
-  Attributes:
-    identity: name of the person, None where the file belongs to none.
-    path: of the file within its input, '/'-separated.
-    source: index of the input it lies in.
-  """
-
-  identity: str | None
-  path: str
-  source: int = 0
-
-  @property
-  def key(self) -> str:
-    """'IDENTITY/file', the name of the image in the set."""
-    return f'{self.identity}/{self.path.rsplit("/", 1)[-1]}'
 
 
 @runtime_checkable
 class FaceSource(Protocol):
-  """Encoded images of named identities."""
+  """Encoded images of named people; an item is a number, not an object.
 
-  names: list[str]  # of the inputs, for the manifest
-  num_ignored: int  # files that do not claim to be images
+  Invariants: items are 0 .. N - 1 and stay the same while the source is open;
+  names of identities differ; `labels` index them.
 
-  def files(self) -> list[FaceFile]:
-    """All its images, in any order."""
-
-  def read(self, file: FaceFile) -> bytes:
-    """The bytes of one of them; callable from any thread."""
-
-
-def _identity(path: str) -> str | None:
-  """The folder that a file lies in names its person."""
-  folders = path.split('/')[:-1]
-  return folders[-1] if folders else None
-
-
-class FolderSource:
-  """Folders and zip files of `[.../]IDENTITY/image.jpg`.
-
-  Identities of the same name are one person over all inputs.
+  Attributes:
+    inputs: what the faces are read from, for the manifest.
+    num_ignored: files that do not claim to be images.
+    identities: names, by number.
+    labels: int32 [N], the identity of every item, -1 where it has none.
   """
 
-  def __init__(self, paths: Sequence[PathLike]):
-    """Opens the inputs.
+  inputs: list[str]
+  num_ignored: int
+  identities: Sequence[str]
+  labels: Int32[np.ndarray, ' N']
+
+  def path(self, item: int) -> str:
+    """Of an item within its input, '/'-separated.
+
+    The part after the last '/' names the image in the set.
+    """
+
+  def input_of(self, item: int) -> int:
+    """The place in `inputs` of what an item is read from."""
+
+  def read(self, item: int) -> bytes:
+    """The encoded image of an item; callable from any thread.
 
     Raises:
-      DataError: one is missing, or neither a folder nor a zip file.
-      UsageError: none is given, or one twice.
+      DataError: it is missing, corrupt or unsafe.
     """
-    if not paths:
-      raise UsageError('no input: name folders or zip files with --input')
-    self.names = [str(path) for path in paths]
-    if len({str(Path(path).resolve()) for path in paths}) < len(paths):
-      raise UsageError(f'--input names a place twice: {",".join(self.names)}')
-    self._archives: list[Archive] = [open_archive(path) for path in paths]
-    self.num_ignored = 0
 
-  def files(self) -> list[FaceFile]:
-    """All files that end like an image; counts the others.
+  def why_nameless(self, item: int) -> str:
+    """Why an item with the label -1 has none."""
 
-    Raises:
-      DataError: a folder cannot be listed, or a zip has unsafe names.
+  def claims(self) -> dict[str, Any]:
+    """What headers and index say beside what was found, as JSON values.
+
+    `inputs` has them by input; `notes` are sentences on what disagrees.
     """
-    found, others = [], 0
-    for source, archive in enumerate(self._archives):
-      for path in archive.names():
-        if is_hidden(path):
-          continue
-        if path.lower().endswith(EXTENSIONS):
-          found.append(FaceFile(_identity(path), path, source))
-        else:
-          others += 1
-    self.num_ignored = others
-    return found
 
-  def read(self, file: FaceFile) -> bytes:
-    """The bytes of one file.
-
-    Raises:
-      DataError: it is unreadable, corrupt or leads out of its folder.
-    """
-    return self._archives[file.source].read(file.path)
+  def fingerprint(self) -> str:
+    """Changes when the items do; an interrupted preparation compares it."""
 
 
 class SyntheticSource:
   """Drawn faces, encoded as JPEG."""
+
+  num_ignored = 0
 
   def __init__(
     self, num_identities: int, images_per_identity: int, *, seed: int = 0
   ):
     """Raises UsageError where `SyntheticFaces` does."""
     self._faces = SyntheticFaces(num_identities, images_per_identity, seed=seed)
-    self.names = [repr(self._faces)]
-    self.num_ignored = 0
-    count = images_per_identity
-    self._index_of = {
-      f'{identity}/{image:04d}.jpg': label * count + image
-      for label, identity in enumerate(self._faces.identities)
-      for image in range(count)
-    }
+    self._images_per_identity = images_per_identity
+    self.inputs = [repr(self._faces)]
+    self.identities = self._faces.identities
+    self.labels = np.repeat(
+      np.arange(num_identities, dtype=np.int32), images_per_identity
+    )
 
-  def files(self) -> list[FaceFile]:
-    """All images, by label."""
-    return [FaceFile(_identity(path), path) for path in self._index_of]
+  def path(self, item: int) -> str:
+    """'IDENTITY/0000.jpg'."""
+    label, image = divmod(item, self._images_per_identity)
+    return f'{self.identities[label]}/{image:04d}.jpg'
 
-  def read(self, file: FaceFile) -> bytes:
+  def input_of(self, item: int) -> int:
+    """There is one input."""
+    del item
+    return 0
+
+  def read(self, item: int) -> bytes:
     """Draws and encodes one."""
-    image = self._faces[self._index_of[file.path]]['image']
-    return encode_jpeg(image)
+    return encode_jpeg(self._faces[item]['image'])
+
+  def why_nameless(self, item: int) -> str:
+    """Never asked: everybody drawn has a name."""
+    return f'{self.path(item)} has none'
+
+  def claims(self) -> dict[str, Any]:
+    """Nothing beyond what the items say."""
+    return {'inputs': {}, 'notes': []}
+
+  def fingerprint(self) -> str:
+    """Of the arguments, which determine every pixel."""
+    return hashlib.sha256(self.inputs[0].encode()).hexdigest()

@@ -8,6 +8,7 @@ import numpy as np
 
 from facejax.array_typing import Float, Int
 from facejax.data.images import decode_image
+from facejax.data.mixture import MixedFaces
 from facejax.data.records import FaceRecords
 from facejax.errors import DataError
 from facejax.evaluation import metrics
@@ -99,7 +100,9 @@ def calibrate(
   }
 
 
-def check_held_out(training: FaceRecords, held_out: FaceRecords) -> None:
+def check_held_out(
+  training: FaceRecords | MixedFaces, held_out: FaceRecords
+) -> None:
   """Refuses a calibration set that shares people with the training set.
 
   Raises:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import operator
 from typing import Any
 
@@ -29,6 +30,7 @@ _FREE = (
   'log_every_steps',
   'init_from',
   'data.path',  # the checksums of the data are compared instead
+  'data.weights',  # and their ratio
   'data.calibration',
   'data.num_workers',
   'checkpoint',
@@ -58,6 +60,39 @@ def _is_rule(value: Any, kind: type | tuple[type, ...]) -> bool:
     and isinstance(value[0], str)
     and isinstance(value[1], kind)
   )
+
+
+def data_paths(config: ConfigDict) -> list[str]:
+  """The prepared sets that `data.path` names.
+
+  Raises:
+    UsageError: none, an empty name, or one twice.
+  """
+  paths = [path.strip() for path in config.data.path.split(',')]
+  if paths == ['']:
+    raise UsageError(
+      '--config.data.path: name a prepared data set (launch.prepare_data)'
+    )
+  use = 'folders separated by commas, each once'
+  good = all(paths) and len(set(paths)) == len(paths)
+  _check(good, 'data.path', config.data.path, use)
+  return paths
+
+
+def _check_weights(config: ConfigDict) -> None:
+  """Raises UsageError unless there is none, or a positive one for each set."""
+  weights = config.data.weights
+  good = _is_sequence(weights) and all(
+    type(weight) in (int, float) and 0 < weight < math.inf for weight in weights
+  )
+  use = "positive numbers, one for each folder of data.path, such as '(3, 1)'"
+  _check(good, 'data.weights', weights, use)
+  if weights and len(weights) != len(data_paths(config)):
+    raise UsageError(
+      f'data.weights={weights!r}: {len(weights)} for '
+      f'{len(data_paths(config))} folders of data.path={config.data.path!r}: '
+      'give one for each'
+    )
 
 
 def check_config(config: ConfigDict) -> None:
@@ -93,6 +128,7 @@ def check_config(config: ConfigDict) -> None:
     value = _field(config, name)
     good = _is_sequence(value) and all(isinstance(x, kind) for x in value)
     _check(good, name, value, use)
+  _check_weights(config)
   if config.ternary.from_step >= config.total_steps:
     raise UsageError(
       f'ternary.from_step={config.ternary.from_step} is not before '

@@ -17,6 +17,7 @@ from facejax import files, models, trees
 from facejax.checkpoint.manager import CheckpointStore
 from facejax.compression import ternary
 from facejax.data.augmentation import Augmentation
+from facejax.data.mixture import MixedFaces, open_faces
 from facejax.data.pipeline import check_position, make_pipeline, make_position
 from facejax.data.preprocessing import Preprocessing
 from facejax.data.records import FaceRecords
@@ -28,7 +29,7 @@ from facejax.training import optimizer, step
 from facejax.training.calibration import check_held_out
 from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
 from facejax.training.export import Exporter
-from facejax.training.loop_checks import check_config
+from facejax.training.loop_checks import check_config, data_paths
 from facejax.training.state import TrainState, create_state, split_head
 from facejax.training.warm_start import warm_start
 
@@ -41,7 +42,7 @@ class Run:
   """Everything that a config stands for; `state` moves on as it trains."""
 
   mesh: Any
-  source: FaceRecords
+  source: FaceRecords | MixedFaces
   preprocessing: Preprocessing
   augmentation: Augmentation
   state: TrainState
@@ -84,17 +85,8 @@ def _ternary_schedule(config: ConfigDict, backbone: Any) -> Any:
   return step.TernarySchedule(rules, config.ternary.from_step)
 
 
-def _open_source(config: ConfigDict) -> FaceRecords:
-  """The training faces."""
-  if not config.data.path:
-    raise UsageError(
-      '--config.data.path: name a prepared data set (launch.prepare_data)'
-    )
-  return FaceRecords(config.data.path)
-
-
 def _open_held_out(
-  config: ConfigDict, source: FaceRecords
+  config: ConfigDict, source: FaceRecords | MixedFaces
 ) -> FaceRecords | None:
   """The people to calibrate thresholds on, none of them trained on."""
   if not config.data.calibration:
@@ -123,7 +115,7 @@ def build_run(
   )
   mesh_lib.check_batch(config.data.batch_size, mesh)
   augmentation = Augmentation(**config.data.augmentation)
-  source = _open_source(config)
+  source = open_faces(data_paths(config), config.data.weights)
   fields = config.model.to_dict()
   architecture = fields.pop('name')
   model = models.get_model(architecture, **fields)

@@ -5,7 +5,7 @@ import chex
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from facejax.data.augmentation import Augmentation, augment
+from facejax.data.augmentation import NUM_DRAWS, Augmentation, augment
 from facejax.errors import UsageError
 from tests.preparation.face_sets import draw
 
@@ -21,7 +21,9 @@ def shifted(image, x, y):
 
 def run(augmentation, seed=0, image=None):
   image = draw(0) if image is None else image
-  return augment(image, augmentation, np.random.default_rng(seed))
+  return augment(
+    image, augmentation, np.random.default_rng(seed).random(NUM_DRAWS)
+  )
 
 
 class AugmentationTest(chex.TestCase):
@@ -39,7 +41,9 @@ class AugmentationTest(chex.TestCase):
     image = draw(0)
     rng = np.random.default_rng(0)
     count = sum(
-      not np.array_equal(augment(image, Augmentation(mirror=0.3), rng), image)
+      not np.array_equal(
+        augment(image, Augmentation(mirror=0.3), rng.random(NUM_DRAWS)), image
+      )
       for _ in range(1000)
     )
     self.assertBetween(count, 250, 350)
@@ -56,7 +60,8 @@ class AugmentationTest(chex.TestCase):
     rng = np.random.default_rng(0)
     augmentation = Augmentation(mirror=mirror, shift=1)
     seen = {
-      expected[augment(image, augmentation, rng).tobytes()] for _ in range(100)
+      expected[augment(image, augmentation, rng.random(NUM_DRAWS)).tobytes()]
+      for _ in range(100)
     }
     self.assertLen(seen, 9)
 
@@ -66,7 +71,7 @@ class AugmentationTest(chex.TestCase):
     rng = mock.create_autospec(np.random.Generator, instance=True)
     rng.random.return_value = draws
     turn = dataclasses.replace(OFF, warp=1.0, warp_rotation=180.0)
-    out = augment(draw(0), turn, rng)
+    out = augment(draw(0), turn, rng.random(NUM_DRAWS))
     np.testing.assert_allclose(out, draw(0)[::-1, ::-1].astype(int), atol=1)
 
   @parameterized.parameters(

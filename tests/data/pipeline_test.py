@@ -104,6 +104,12 @@ class PipelineTest(chex.TestCase):
     self.assertFalse(np.array_equal(first, second))
     self.assertFalse(np.array_equal(first, np.arange(10)))
 
+  def test_the_order_is_the_one_of_runs_that_were_begun_before(self):
+    # Across the end of the first epoch; with another one they could not go on.
+    batches = take(ListSource(40), 2, start_step=9)
+    order = np.concatenate([b['index'] for b in batches]).tolist()
+    self.assertEqual(order, [8, 6, 14, 4, 36, 24, 15, 7])
+
   def test_another_seed_gives_another_order(self):
     orders = [
       np.concatenate([b['index'] for b in take(ListSource(40), 8, seed=seed)])

@@ -9,9 +9,10 @@ import chex
 import numpy as np
 from absl.testing import absltest
 
-from facejax.data.records import FaceRecords, identities_checksum
+from facejax.data.manifest import identities_checksum
+from facejax.data.records import FaceRecords
 from facejax.errors import DataError
-from tests.preparation.face_sets import write_set
+from tests.preparation.face_sets import members, write_set
 
 COUNTS = {'ann': 3, 'bob': 2, 'cy': 4}
 
@@ -49,9 +50,10 @@ class RecordsTest(chex.TestCase):
     self.assertEqual([records[i]['key'] for i in range(9)], keys)
     labels = [records[i]['label'] for i in range(9)]
     self.assertEqual(labels, [0, 0, 0, 1, 1, 2, 2, 2, 2])
+    np.testing.assert_array_equal(records.labels(), labels)
+    files = members(COUNTS)
     for record in records.__getitems__(range(9)):
-      file = self.original / 'faces' / record['key']
-      self.assertEqual(record['image'], file.read_bytes())
+      self.assertEqual(record['image'], files[record['key']])
 
   def test_batch_is_in_the_order_asked_for_with_repeats(self):
     records = FaceRecords(self.directory)
@@ -99,7 +101,7 @@ class RecordsTest(chex.TestCase):
     )
 
   def test_missing_folder_and_missing_manifest_say_what_to_do(self):
-    for directory in (self.directory / 'no', self.original / 'faces'):
+    for directory in (self.directory / 'no', self.original):
       with self.assertRaisesRegex(DataError, 'launch.prepare_data'):
         FaceRecords(directory)
 
@@ -143,9 +145,28 @@ class RecordsTest(chex.TestCase):
 
   def test_verify_accepts_what_was_written_and_finds_changed_names(self):
     FaceRecords(self.directory).verify()
-    self.edit_manifest(identities={'ann': 3, 'rob': 2, 'cy': 4})
-    with self.assertRaisesRegex(DataError, 'identities'):
+    (self.directory / 'identities.txt').write_text('ann\nrob\ncy\n')
+    with self.assertRaisesRegex(DataError, 'identities do not fit'):
       FaceRecords(self.directory).verify()
+
+  def test_lists_that_do_not_fit_the_manifest_are_refused(self):
+    names = self.directory / 'identities.txt'
+    names.write_text('ann\nbob\n')
+    with self.assertRaisesRegex(DataError, 'has 2 names, the manifest says 3'):
+      FaceRecords(self.directory)
+    names.unlink()
+    with self.assertRaisesRegex(DataError, 'identities.txt is missing'):
+      FaceRecords(self.directory)
+
+  def test_sizes_that_do_not_add_up_are_refused(self):
+    path = self.directory / 'identity_sizes.npy'
+    for sizes in ([3, 2], [3, 2, 5], [3.0, 2.0, 4.0]):
+      np.save(path, np.array(sizes))
+      with self.assertRaisesRegex(DataError, 'does not count 9 images'):
+        FaceRecords(self.directory)
+    path.write_bytes(path.read_bytes()[:20])
+    with self.assertRaisesRegex(DataError, 'cannot be read'):
+      FaceRecords(self.directory)
 
   def test_checksums_name_every_shard(self):
     checksums = FaceRecords(self.directory).checksums

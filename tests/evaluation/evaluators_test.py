@@ -7,6 +7,8 @@ import jax
 import numpy as np
 from absl.testing import absltest
 
+from facejax.data.archives import open_archive
+from facejax.data.bin_writing import write_bin
 from facejax.data.protocols import read_lfw_pairs
 from facejax.errors import DataError, UsageError
 from facejax.evaluation import protocols, sources
@@ -52,6 +54,16 @@ class EvaluatorsTest(chex.TestCase):
           'tar_at_far_1e-1': report['tar_at_far']['1e-1'],
         },
       )
+
+  def test_a_bin_brings_its_own_pairs(self):
+    path = os.path.join(self.create_tempdir().full_path, 'faces.bin')
+    pairs = read_lfw_pairs(self.pairs)
+    write_bin(path, open_archive(self.root), pairs, where=self.root)
+    measured = PairEvaluator(path, batch_size=7).run(self.embed)
+    expected = PairEvaluator(self.root, pairs, batch_size=7).run(self.embed)
+    self.assertEqual(measured['auc'], expected['auc'])
+    with self.assertRaisesRegex(UsageError, 'brings no pairs'):
+      PairEvaluator(self.root)
 
   def test_every_call_has_the_full_batch(self):
     evaluator = PairEvaluator(

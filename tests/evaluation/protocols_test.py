@@ -1,6 +1,9 @@
 """Protocols from images to a report on disk."""
 
 import os
+import pickle
+from dataclasses import replace
+from unittest import mock
 
 import chex
 import cv2
@@ -8,6 +11,9 @@ import numpy as np
 from absl.testing import absltest
 
 from facejax import files
+from facejax.data.bin_pairs import contiguous_folds
+from facejax.data.images import encode_jpeg
+from facejax.data.protocols import read_lfw_pairs
 from facejax.errors import DataError, UsageError
 from facejax.evaluation import embeddings, protocols, reports, sources
 from tests.evaluation import faces
@@ -47,6 +53,46 @@ class ProtocolsTest(chex.TestCase):
     result = protocols.evaluate('pairs', self.source(), pairs=path).result
     self.assertEqual(result['num_pairs'], 6)
     self.assertLen(result['fold_accuracies'], 3)
+
+  def write_bin(self, size=112):
+    """The pairs of the list as a .bin; fold by fold, as the list has them."""
+    pairs = read_lfw_pairs(self.pairs)
+    images = [
+      encode_jpeg(faces.crop(int(name[1]), int(name[-5]) - 1)[:size])
+      for pair in zip(pairs.names_a, pairs.names_b, strict=True)
+      for name in pair
+    ]
+    path = os.path.join(self.root, 'set.bin')
+    with open(path, 'wb') as file:
+      pickle.dump((images, pairs.same.tolist()), file, 2)
+    return path
+
+  def test_a_bin_brings_its_own_pairs(self):
+    source = sources.ModelSource(
+      faces.PixelModel(), self.write_bin(), batch_size=16
+    )
+    listed = self.source()
+    folds = contiguous_folds(36)
+    with mock.patch.dict(
+      protocols.PROTOCOLS,
+      lfw=(lambda path: replace(read_lfw_pairs(path), folds=folds), None),
+    ):
+      expected = protocols.evaluate('lfw', listed, pairs=self.pairs).result
+    for protocol in ('lfw', 'pairs'):
+      result = protocols.evaluate(protocol, source).result
+      self.assertEqual(result['num_pairs'], 36)
+      self.assertEqual(result['num_images'], 72)
+      self.assertEqual(result['pairs'], str(source.data))
+      for key in ('accuracy', 'fold_accuracies', 'auc', 'eer'):
+        self.assertEqual(result[key], expected[key])
+
+  def test_a_bin_refuses_a_list_and_images_that_are_no_crops(self):
+    source = sources.ModelSource(faces.PixelModel(), self.write_bin())
+    with self.assertRaisesRegex(UsageError, 'its own 36 pairs.*leave --pairs'):
+      protocols.evaluate('lfw', source, pairs=self.pairs)
+    source = sources.ModelSource(faces.PixelModel(), self.write_bin(size=96))
+    with self.assertRaisesRegex(DataError, '000000.jpg: 112x96 pixels'):
+      protocols.evaluate('pairs', source)
 
   def test_all_modes_come_from_one_pass(self):
     source = self.source(training_mean=np.zeros(16, np.float32))

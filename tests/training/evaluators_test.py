@@ -46,7 +46,7 @@ class EvaluatorsTest(chex.TestCase):
     ({}, 'evaluators.x.kind=None: use'),
     (DRAWN | {'sead': 1}, r"evaluators.x \(synthetic\): .*argument 'sead'"),
     ({'kind': 'synthetic'}, 'missing a required argument'),
-    ({'kind': 'pairs', 'data': 'x'}, "required argument: 'pairs'"),
+    ({'kind': 'pairs', 'pairs': 'x'}, "required argument: 'data'"),
     (DRAWN | {'every_steps': -1}, 'every_steps=-1: use 0'),
     (DRAWN | {'mode': 'centred'}, 'centred'),
     (DRAWN | {'mode': 'spherface'}, 'spherface'),

@@ -4,12 +4,15 @@ import os
 import shutil
 
 import chex
+import numpy as np
 import pytest
 from absl.testing import parameterized
 
 from facejax import files
 from facejax.errors import CheckpointError, DataError, UsageError
 from facejax.training import loop, loop_checks
+from facejax.training.loop_setup import build_run, data_position, make_batches
+from tests.preparation.face_sets import write_set
 from tests.training import tiny_recipe
 
 
@@ -73,6 +76,12 @@ class RefusalTest(chex.TestCase):
     ),
     ({'ternary__rules': (5,)}, UsageError, 'ternary.rules=.*GRANULARITY'),
     ({'init_from': '/no/model'}, CheckpointError, 'no such model directory'),
+    ({'data__path': 'a,,b'}, UsageError, "data.path='a,,b': .*by commas"),
+    ({'data__path': 'a, a'}, UsageError, "data.path='a, a': .*each once"),
+    ({'data__weights': (1, 2)}, UsageError, '2 for 1 folders of data.path'),
+    ({'data__weights': (0,)}, UsageError, r'data.weights=\(0,\): use positive'),
+    ({'data__weights': ('x',)}, UsageError, "data.weights=.'x',.: use pos"),
+    ({'data__path': '/no/a,/no/b'}, DataError, '/no/a is no folder'),
   )
   def test_a_config_that_cannot_be_is_refused_by_name(
     self, overrides, error, message
@@ -84,6 +93,21 @@ class RefusalTest(chex.TestCase):
     self.assertNotIn('\n', str(caught.exception))
     # At most an empty folder of checkpoints was made.
     self.assertFalse([p for p in self.workdir.rglob('*') if p.is_file()])
+
+  def test_two_sets_with_weights_are_one_source_of_all_their_people(self):
+    other = write_set(self.workdir.parent, {'p00': 2, 'zoe': 3})
+    config = tiny_recipe.make_config(
+      f'{self.face_set}, {other}', data__weights=(3, 1)
+    )
+    run = build_run(config)
+    self.assertEqual(run.exporter.num_identities, 13)
+    self.assertEqual(run.source.weights, (3, 1))
+    self.assertEqual(data_position(config, run, 2)['weights'], [3, 1])
+    batches = make_batches(config, run, 0)
+    labels = np.concatenate([next(batches)['label'] for _ in range(5)])
+    batches.close()
+    self.assertEqual((labels < 11).sum(), 60)
+    self.assertEqual((labels == 12).sum(), 12)
 
   def test_a_truncated_shard_is_refused_by_name(self):
     folder = self.workdir.parent / 'set'
