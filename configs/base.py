@@ -43,6 +43,8 @@ def get_base() -> ConfigDict:
           'warp': 0.0,
           'warp_scale': 0.1,
           'warp_rotation': 10.0,
+          'crop': 0.0,
+          'crop_size': 0.8,
           'low_resolution': 0.0,
           'low_resolution_size': 28,
           'blur': 0.0,

@@ -19,6 +19,7 @@ Number = float | int
 _PROBABILITIES = (
   'mirror',
   'warp',
+  'crop',
   'low_resolution',
   'blur',
   'color',
@@ -27,7 +28,7 @@ _PROBABILITIES = (
   'occlusion',
 )
 _MIN_SIGMA = 0.5  # a weaker blur changes nothing
-NUM_DRAWS = 25  # uniform numbers that one image takes
+NUM_DRAWS = 29  # uniform numbers that one image takes
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 
 
@@ -41,6 +42,8 @@ class Augmentation:
     warp: probability of a change of scale and rotation.
     warp_scale: largest relative change of size, either way.
     warp_rotation: largest angle, degrees, either way.
+    crop: probability of cutting out a square and enlarging it to the whole.
+    crop_size: smallest side of that square as a share of the crop's.
     low_resolution: probability of shrinking the crop and enlarging it again.
     low_resolution_size: smallest side that it is shrunk to, pixels.
     blur: probability of a Gaussian blur.
@@ -60,6 +63,8 @@ class Augmentation:
   warp: Number = 0.0
   warp_scale: Number = 0.1
   warp_rotation: Number = 10.0
+  crop: Number = 0.0
+  crop_size: Number = 0.8
   low_resolution: Number = 0.0
   low_resolution_size: int = 28
   blur: Number = 0.0
@@ -77,6 +82,7 @@ class Augmentation:
       'shift': (0, 56),
       'warp_scale': (0, 0.9),
       'warp_rotation': (0, 180),
+      'crop_size': (0.1, 1),
       'low_resolution_size': (1, 112),
       'blur_sigma': (_MIN_SIGMA, 20),
       'color_strength': (0, 0.9),
@@ -134,6 +140,20 @@ def _move(
     flags=cv2.INTER_LINEAR if warp else cv2.INTER_NEAREST,
     borderMode=cv2.BORDER_REPLICATE,
   )
+
+
+def _crop(
+  image: np.ndarray, augmentation: Augmentation, draws: np.ndarray
+) -> np.ndarray:
+  """A square of the crop, enlarged; draws [4]: whether, side, place."""
+  if draws[0] >= augmentation.crop:
+    return image
+  full = image.shape[0]
+  share = augmentation.crop_size + draws[1] * (1 - augmentation.crop_size)
+  side = round(full * share)
+  top, left = np.floor(draws[2:4] * (full - side + 1)).astype(int)
+  part = image[top : top + side, left : left + side]
+  return cv2.resize(part, (full, full), interpolation=cv2.INTER_LINEAR)
 
 
 def _soften(
@@ -210,7 +230,7 @@ def _occlude(
 def augment(
   image: UInt8[np.ndarray, '112 112 3'],
   augmentation: Augmentation,
-  draws: Float[np.ndarray, ' 25'],
+  draws: Float[np.ndarray, ' 29'],
 ) -> UInt8[np.ndarray, '112 112 3']:
   """One random version of a crop.
 
@@ -223,7 +243,8 @@ def augment(
     The changed crop, or `image` itself if nothing was drawn.
   """
   image = _move(image, augmentation, draws[:6])
+  image = _crop(image, augmentation, draws[25:29])
   image = _soften(image, augmentation, draws[6:10])
   image = _recolor(image, augmentation, draws[10:15])
   image = _compress(image, augmentation, draws[15:17])
-  return _occlude(image, augmentation, draws[17:])
+  return _occlude(image, augmentation, draws[17:25])

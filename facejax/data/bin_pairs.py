@@ -12,9 +12,10 @@ import numpy as np
 from facejax.array_typing import Int
 from facejax.data.names import NameTable
 from facejax.data.protocols import NUM_FOLDS, PairList
+from facejax.data.remote import check_reachable
 from facejax.data.unpickle import load_arrays
 from facejax.errors import DataError
-from facejax.files import Path, PathLike
+from facejax.files import PathLike
 
 
 def _image(entry: Any, where: str) -> bytes:
@@ -99,7 +100,7 @@ class BinPairs:
     Raises:
       DataError: missing, damaged, refused, or no verification set.
     """
-    self.path = Path(path)
+    self.path = check_reachable(path)
     try:
       data = self.path.read_bytes()
     except OSError as error:

@@ -9,8 +9,9 @@ import numpy as np
 from facejax.array_typing import Int, Int32
 from facejax.data.bin_pairs import BinPairs
 from facejax.data.names import NameTable
+from facejax.data.remote import absolute
 from facejax.errors import UsageError
-from facejax.files import Path, PathLike
+from facejax.files import PathLike
 
 
 def _components(
@@ -54,7 +55,7 @@ class BinSource:
     if not paths:
       raise UsageError('no input: name .bin files with --input')
     self.inputs = [str(path) for path in paths]
-    if len({str(Path(path).resolve()) for path in paths}) < len(paths):
+    if len({absolute(path) for path in paths}) < len(paths):
       raise UsageError(f'--input names a file twice: {",".join(self.inputs)}')
     self._files = [BinPairs(path) for path in paths]
     counts = [len(file.names()) for file in self._files]
@@ -100,7 +101,8 @@ class BinSource:
 
   def why_nameless(self, item: int) -> str:
     """Never asked: every image is in a component."""
-    return f'{self.path(item)} is in no pair'
+    del item
+    return 'is in no pair'
 
   def claims(self) -> dict[str, Any]:
     """By input its pairs; over all what the pairs say about the images."""

@@ -1,9 +1,10 @@
 """Builders of `tensorflow-datasets` for face sets, without TensorFlow.
 
 They prepare what a user has downloaded, in any of the forms in which it is
-passed around, and nothing is fetched from anywhere:
+passed around, and nothing is fetched from anywhere. Once this module is
+imported:
 
-  builder = builders.CasiaWebface(data_dir='data')
+  builder = tfds.builder('casia_webface', data_dir='data')
   builder.download_and_prepare(
     download_config=tfds.download.DownloadConfig(manual_dir='downloads')
   )
@@ -34,7 +35,9 @@ _INSTRUCTIONS = """
 """
 
 
-class _FaceBuilder(tfds.core.dataset_builder.FileReaderBuilder):
+class _FaceBuilder(
+  tfds.core.dataset_builder.FileReaderBuilder, skip_registration=True
+):
   """What the builders share: from a manual folder to a prepared set."""
 
   SPLIT = 'train'

@@ -156,8 +156,9 @@ class FolderSource:
     return self._archives[self._inputs[item]].read(path)
 
   def why_nameless(self, item: int) -> str:
-    """The place of a file names its person."""
-    return f'{self.path(item)} lies in no folder IDENTITY/image.jpg'
+    """Without a list, the place of a file names its person."""
+    del item
+    return 'lies in no folder IDENTITY/image.jpg, and no --list names it'
 
   def claims(self) -> dict[str, Any]:
     """Files and images by input; how the list fits them, if there is one."""

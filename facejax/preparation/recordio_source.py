@@ -11,13 +11,14 @@ from facejax.data.names import NameTable
 from facejax.data.record_file import RecordFile
 from facejax.data.recordio import unpack
 from facejax.data.recordio_faces import PIECE, FaceTable, read_faces
+from facejax.data.remote import absolute, check_reachable
 from facejax.errors import DataError, UsageError
 from facejax.files import Path, PathLike
 
 
 def _find(path: PathLike) -> Path:
   """The `.rec` file that an input names, or the only one in its folder."""
-  path = Path(path)
+  path = check_reachable(path)
   if path.suffix.lower() == '.rec' and not path.is_dir():
     return path
   if not path.is_dir():
@@ -37,7 +38,7 @@ def _prefixes(paths: Sequence[Path]) -> list[str]:
   """What tells the labels of several files apart; nothing for one."""
   if len(paths) == 1:
     return ['']
-  parents = [path.resolve().parent.name for path in paths]
+  parents = [Path(absolute(path)).parent.name for path in paths]
   stems = [path.stem for path in paths]
   both = [f'{a}-{b}' for a, b in zip(parents, stems, strict=True)]
   for names in (parents, stems, both):
@@ -74,7 +75,7 @@ class RecordIOSource:
       )
     self.inputs = [str(path) for path in paths]
     found = [_find(path) for path in paths]
-    if len({str(path.resolve()) for path in found}) < len(found):
+    if len({absolute(path) for path in found}) < len(found):
       raise UsageError(f'--input names a file twice: {",".join(self.inputs)}')
     self._files = [RecordFile(path) for path in found]
     tables = [read_faces(file) for file in self._files]

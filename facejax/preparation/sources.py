@@ -92,7 +92,8 @@ class SyntheticSource:
 
   def why_nameless(self, item: int) -> str:
     """Never asked: everybody drawn has a name."""
-    return f'{self.path(item)} has none'
+    del item
+    return 'has none'
 
   def claims(self) -> dict[str, Any]:
     """Nothing beyond what the items say."""

@@ -158,6 +158,8 @@ def self_scores(
   part[order] = rank < taken[faces.labels]
   sums = faces.sums(part & keep), faces.sums(~part & keep)
   chosen = kept >= _MIN_SPLIT
+  if not chosen.any():
+    return np.zeros(0, np.float32)
   first, second = (normalize_rows(total[chosen]) for total in sums)
   cosines = np.einsum('kd,kd->k', first, second)
   scores = []

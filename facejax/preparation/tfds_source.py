@@ -229,7 +229,8 @@ class TfdsSource:
 
   def why_nameless(self, item: int) -> str:
     """The data set marks the image as one without a label."""
-    return f'{self.path(item)} has no label in the data set'
+    del item
+    return 'has no label in the data set'
 
   def claims(self) -> dict[str, Any]:
     """By input, what its metadata say."""

@@ -1,7 +1,7 @@
 import dataclasses
-from unittest import mock
 
 import chex
+import cv2
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -65,17 +65,31 @@ class AugmentationTest(chex.TestCase):
     }
     self.assertLen(seen, 9)
 
+  def test_a_crop_is_a_square_of_the_image_enlarged(self):
+    draws = np.full(NUM_DRAWS, 0.999)
+    draws[25:] = (0.0, 0.0, 0.999, 0.0)  # half the side, lowest, leftmost
+    half = dataclasses.replace(OFF, crop=0.5, crop_size=0.5)
+    expected = cv2.resize(draw(0)[56:, :56], (112, 112))
+    np.testing.assert_array_equal(augment(draw(0), half, draws), expected)
+    draws[25] = 0.5
+    np.testing.assert_array_equal(augment(draw(0), half, draws), draw(0))
+
   def test_half_turn_without_change_of_size(self):
-    draws = np.full(25, 0.5)  # no change, but for the largest angle
+    draws = np.full(NUM_DRAWS, 0.5)  # no change, but for the largest angle
     draws[5] = 1.0
-    rng = mock.create_autospec(np.random.Generator, instance=True)
-    rng.random.return_value = draws
     turn = dataclasses.replace(OFF, warp=1.0, warp_rotation=180.0)
-    out = augment(draw(0), turn, rng.random(NUM_DRAWS))
+    out = augment(draw(0), turn, draws)
     np.testing.assert_allclose(out, draw(0)[::-1, ::-1].astype(int), atol=1)
 
   @parameterized.parameters(
-    'warp', 'low_resolution', 'blur', 'color', 'grayscale', 'jpeg', 'occlusion'
+    'warp',
+    'crop',
+    'low_resolution',
+    'blur',
+    'color',
+    'grayscale',
+    'jpeg',
+    'occlusion',
   )
   def test_each_change_is_random_repeatable_and_leaves_its_input(self, name):
     augmentation = dataclasses.replace(OFF, **{name: 1.0})
@@ -118,6 +132,7 @@ class AugmentationTest(chex.TestCase):
   @parameterized.parameters(
     {'mirror': 1.5},
     {'blur': -0.1},
+    {'crop_size': 0},
     {'shift': -1},
     {'jpeg_quality': 0},
     {'occlusion_size': 2.0},

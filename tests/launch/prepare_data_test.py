@@ -175,7 +175,7 @@ class PrepareDataTest(chex.TestCase):
     faces = write_folder(self.root / 'faces', people)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(12, 32))
-    plain = np.repeat(centres, 3, 0) + 0.3 * rng.normal(size=(36, 32))
+    plain = np.repeat(centres, 3, 0) + 0.5 * rng.normal(size=(36, 32))
     plain[4] = plain[3]
     names = [f'{name}/{image:03d}.jpg' for name in people for image in range(3)]
     saved = self.root / 'embeddings.npz'

@@ -9,6 +9,7 @@ from absl.testing import absltest
 from facejax.errors import DataError, UsageError
 from facejax.preparation.bin_source import BinSource
 from facejax.preparation.sources import FaceSource
+from tests.data.remote_files import remote_files
 
 
 class BinSourceTest(chex.TestCase):
@@ -30,6 +31,12 @@ class BinSourceTest(chex.TestCase):
     for item, label in enumerate(source.labels):
       found[source.identities[label]] += source.read(item).decode()
     return found
+
+  def test_buckets_are_read_as_folders_are(self):
+    path = self.write('a.bin', 'ab', 'c-d')
+    with remote_files(self.root) as url:
+      source = BinSource([f'{url}/a.bin'])
+      self.assertEqual(self.people(source), self.people(BinSource([path])))
 
   def test_people_are_what_pairs_and_equal_images_join(self):
     path = self.write('a.bin', 'ab', 'c-d', 'ea', 'fg', 'b-h', 'gg')

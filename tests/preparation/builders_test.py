@@ -59,6 +59,13 @@ class BuildersTest(chex.TestCase):
     difference = faces[4]['image'].astype(int) - expected
     self.assertLessEqual(np.abs(difference).max(), 8)  # another JPEG decoder
 
+  def test_builders_are_found_by_name_once_imported(self):
+    for name, (builder_class, _) in BUILDERS.items():
+      builder = tfds.builder(name, data_dir=self.root / 'data')
+      self.assertIsInstance(builder, builder_class)
+      self.assertIn(f'{name}/1.0.0', str(builder.data_dir))
+      self.assertIn('.jpg', builder.MANUAL_DOWNLOAD_INSTRUCTIONS)
+
   def test_another_builder_finds_what_is_prepared(self):
     write_folder(self.manual, FACES)
     self.build(builders.MsCeleb)

@@ -15,6 +15,7 @@ from facejax.data.recordio_writing import write_recordio
 from facejax.errors import DataError, UsageError
 from facejax.preparation.recordio_source import RecordIOSource
 from facejax.preparation.sources import FaceSource
+from tests.data.remote_files import remote_files
 
 FACES = [(0, b'a0'), (0, b'a1'), (3, b'b0'), (1, b'c0')]
 
@@ -52,6 +53,27 @@ class RecordIOSourceTest(chex.TestCase):
         },
       )
       self.assertEqual(source.claims()['inputs'][str(path)]['images'], 4)
+
+  def test_buckets_are_read_as_folders_are(self):
+    self.write('one/set')
+    self.write('two/set')
+    (self.root / 'two/set/train.idx').unlink()
+    with remote_files(self.root) as url:
+      source = RecordIOSource([f'{url}/one/set'])
+      self.assertEqual(
+        contents(source), contents(RecordIOSource([self.root / 'one/set']))
+      )
+      two = RecordIOSource([f'{url}/one/set', f'{url}/two/set/train.rec'])
+      self.assertLen(contents(two), 8)
+      with self.assertRaisesRegex(UsageError, 'names a file twice'):
+        RecordIOSource([f'{url}/one/set', f'{url}/one/set/train.rec'])
+
+  def test_buckets_that_cannot_be_reached_say_what_to_install(self):
+    with (
+      remote_files(self.root, missing='gcsfs') as url,
+      self.assertRaisesRegex(UsageError, 'pip install gcsfs'),
+    ):
+      RecordIOSource([f'{url}/set'])
 
   @parameterized.parameters(
     (('a/train', 'b/train'), ('a_', 'b_')),
