@@ -26,7 +26,7 @@ STEP_BATCH = flags.DEFINE_integer(
   'step_batch', 32, 'Images in a step.', lower_bound=1
 )
 STEPS = flags.DEFINE_integer('steps', 5, 'Timed steps.', lower_bound=1)
-IDENTITIES = 392
+IDENTITIES = 379
 
 
 def _rate(step, steps: int, batch_size: int) -> float:

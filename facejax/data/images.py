@@ -126,6 +126,26 @@ def decode_image(
   height, width = size
   if height * width > _MAX_PIXELS:
     raise DataError(f'{where}: {width}x{height} pixels are too many')
+  return decode_checked(data, where)
+
+
+def decode_checked(data: bytes, where: str) -> UInt8[np.ndarray, 'H W 3']:
+  """Decodes a file that `decode_image` has accepted before.
+
+  For bytes that are known to be the same since, such as records with a
+  checksum: header and end are not looked at again, which takes a tenth of the
+  time of a small image.
+
+  Args:
+    data: the encoded file.
+    where: what to call it in an error.
+
+  Returns:
+    Pixels as of `decode_image`.
+
+  Raises:
+    DataError: it cannot be decoded.
+  """
   try:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
   except cv2.error as error:

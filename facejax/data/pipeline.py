@@ -8,7 +8,7 @@ changed in the same way; the position in a checkpoint is just those numbers.
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import cv2
@@ -16,13 +16,14 @@ import grain
 import numpy as np
 
 from facejax.data.augmentation import NUM_DRAWS, Augmentation, augment
-from facejax.data.images import decode_image
+from facejax.data.images import decode_checked, decode_image
 from facejax.data.mixture import FaceOrder
 from facejax.data.preprocessing import CANONICAL_SIZE, Preprocessing, fit_crop
 from facejax.errors import CheckpointError, DataError, UsageError
 
 _BUFFERED_BATCHES = 4
 _MAX_THREADS = 16
+_SHAPE = (*CANONICAL_SIZE, 3)
 
 
 @runtime_checkable
@@ -30,7 +31,8 @@ class FaceSource(Protocol):
   """Random access to faces: `FaceRecords`, `MixedFaces`, `SyntheticFaces`.
 
   `source[i]` is {'image': JPEG bytes or uint8 [112, 112, 3] RGB, 'label': int,
-  'key': str}. It must pickle if worker processes are to read it.
+  'key': str}. It must pickle if worker processes are to read it. Where it says
+  `is_checked`, bytes are those of files that `decode_image` has accepted.
   """
 
   def __len__(self) -> int: ...
@@ -43,6 +45,21 @@ def _read(source: FaceSource, indices: Sequence[int]) -> Sequence[Any]:
   if hasattr(source, '__getitems__'):
     return source.__getitems__(indices)
   return [source[index] for index in indices]
+
+
+def _pixels(
+  record: Mapping[str, Any], decode: Callable[[bytes, str], np.ndarray]
+) -> np.ndarray:
+  """The crop of a record, decoded if need be: uint8 [112, 112, 3]."""
+  image, key = record['image'], record['key']
+  if isinstance(image, bytes):
+    image = decode(image, key)
+  if image.shape != _SHAPE or image.dtype != np.uint8:
+    raise DataError(
+      f'{key}: is {image.dtype} {list(image.shape)}, training needs uint8 '
+      f'{list(_SHAPE)}: prepare the set with --image_size=112x112'
+    )
+  return image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,20 +87,25 @@ class _LoadBatch:
     )
     indices = [self.order[position] for position in positions]
     size = (len(indices), *self.preprocessing.image_size, 3)
-    images, labels = np.empty(size, np.uint8), np.empty(len(indices), np.int32)
+    images = np.empty(size, np.uint8)
     records = _read(self.source, indices)
     # OpenCV would wake threads of its own for each of these small images, at
     # several times the cost of the work.
     if cv2.getNumThreads() != 1:
       cv2.setNumThreads(1)
-    name, draws = repr(self.source), self._draws(step)
+    draws = self._draws(step)
+    is_checked = getattr(self.source, 'is_checked', False)
+    decode = decode_checked if is_checked else decode_image
     for row, record in enumerate(records):
-      where = f'{name}: record {indices[row]} ({record["key"]})'
-      image = self._pixels(record['image'], where)
+      try:
+        image = _pixels(record, decode)
+      except DataError as error:
+        where = f'{self.source!r}: record {indices[row]}'
+        raise DataError(f'{where}: {error}') from None
       if draws is not None:
         image = augment(image, self.augmentation, draws[row])
       images[row] = fit_crop(image, self.preprocessing)
-      labels[row] = record['label']
+    labels = np.array([record['label'] for record in records], np.int32)
     places = np.array(indices, np.int64)
     return {'image': images, 'label': labels, 'index': places}
 
@@ -98,17 +120,6 @@ class _LoadBatch:
     rng = np.random.default_rng((self.seed, step))
     draws = rng.random((self.batch_size, NUM_DRAWS))
     return draws[self.process_index :: self.process_count]
-
-  def _pixels(self, image: bytes | np.ndarray, where: str) -> np.ndarray:
-    """The crop, decoded if need be: uint8 [112, 112, 3]."""
-    if isinstance(image, bytes):
-      image = decode_image(image, where)
-    if image.shape != (*CANONICAL_SIZE, 3) or image.dtype != np.uint8:
-      raise DataError(
-        f'{where}: is {image.dtype} {list(image.shape)}, training needs uint8 '
-        f'{[*CANONICAL_SIZE, 3]}: prepare the set with --image_size=112x112'
-      )
-    return image
 
 
 def _check(load: _LoadBatch, start_step: int, num_workers: int) -> None:

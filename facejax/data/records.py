@@ -52,7 +52,13 @@ class FaceRecords:
   `identities`; records are sorted by label and stand in the order of the
   shards. Safe to use from several threads; a pickled copy opens the files
   anew.
+
+  Attributes:
+    is_checked: images were decoded when the set was prepared, and every read
+      compares a checksum.
   """
+
+  is_checked = True
 
   def __init__(self, directory: PathLike):
     """Opens a set; every shard's size and record count must fit the manifest.
@@ -159,6 +165,9 @@ class FaceRecords:
 
   def _reader(self, position: int) -> Any:
     """The reader of a shard, opened when first asked for."""
+    reader = self._readers[position]
+    if reader is not None:
+      return reader
     with self._lock:
       if self._readers[position] is None:
         self._readers[position] = array_record_module.ArrayRecordReader(
