@@ -1,8 +1,9 @@
 r"""A half-width MobileFaceNet at 48 x 48, from scratch, on two cores.
 
 Data: the clean set of the real faces (379 people, 16,732 crops; nobody who is
-in LFW by name, or may be by the look of it: docs/data.md). ArcFace with a margin that rises from zero, SGD with cosine
-decay. Input size, scale and margin were chosen on LFW's View 1 lists.
+in LFW by name, or may be by the look of it: docs/data.md). ArcFace with a
+margin that rises from zero, SGD with cosine decay. Input size, scale and margin
+were chosen on LFW's View 1 lists.
 
 Result: LFW View 2 89.42 % (sphereface mode), 88.75 % (plain), in 36 minutes on
 two CPU cores that others used too.
