@@ -29,6 +29,8 @@ def pytest_configure():
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 1.0)
   # Child processes of the suite share the cache.
   os.environ['JAX_COMPILATION_CACHE_DIR'] = CACHE
+  # Not the user's, for the converted weights of MTCNN.
+  os.environ['FACEJAX_CACHE'] = os.path.join(REPOSITORY, '.cache', 'facejax')
 
 
 @pytest.fixture(scope='session')
