@@ -6,30 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from facejax.array_typing import Int, Int32
+from facejax.array_typing import Int
 from facejax.data.bin_pairs import BinPairs
 from facejax.data.names import NameTable
 from facejax.data.remote import absolute
 from facejax.errors import UsageError
 from facejax.files import PathLike
-
-
-def _components(
-  num_images: int, joined: Int[np.ndarray, 'P 2']
-) -> Int32[np.ndarray, ' N']:
-  """The first image that each one is joined to, over any number of steps."""
-  roots = np.arange(num_images, dtype=np.int32)
-
-  def root(image: int) -> int:
-    while roots[image] != image:
-      roots[image] = roots[roots[image]]
-      image = int(roots[image])
-    return image
-
-  for first, second in joined.tolist():
-    low, high = sorted((root(first), root(second)))
-    roots[high] = low
-  return np.array([root(image) for image in range(num_images)], np.int32)
+from facejax.preparation.components import components
 
 
 class BinSource:
@@ -64,7 +47,7 @@ class BinSource:
     self._places = np.flatnonzero(distinct == np.arange(len(distinct)))
     same = np.concatenate([file.same for file in self._files])
     pairs = distinct.reshape(-1, 2)
-    people = _components(len(distinct), pairs[same])
+    people = components(len(distinct), pairs[same])
     first, labels = np.unique(people[self._places], return_inverse=True)
     self.identities = NameTable.of(f'pair_{image:06d}' for image in first)
     self.labels = labels.astype(np.int32)

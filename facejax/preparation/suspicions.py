@@ -15,6 +15,7 @@ from facejax.array_typing import Bool, Float, Int
 from facejax.errors import UsageError
 from facejax.inference.embedding import normalize_rows
 from facejax.preparation import strangers
+from facejax.preparation.components import components
 from facejax.preparation.embedded_faces import EmbeddedFaces
 from facejax.preparation.score_tail import Tail, fit_tail
 from facejax.preparation.standard_scores import Nearest, Scorer
@@ -224,12 +225,4 @@ def same_person(
 
 def group(pairs: Pairs, count: int) -> Int[np.ndarray, ' K']:
   """The lowest identity that each is joined to by a chain of pairs."""
-  groups = np.arange(count)
-  while True:
-    lowest = np.minimum(groups[pairs.first], groups[pairs.second])
-    joined = groups.copy()
-    np.minimum.at(joined, pairs.first, lowest)
-    np.minimum.at(joined, pairs.second, lowest)
-    if np.array_equal(joined, groups):
-      return groups
-    groups = joined
+  return components(count, np.stack([pairs.first, pairs.second], 1))

@@ -73,7 +73,7 @@ class FindingsTest(CheckCase):
       embeddings=self.embeddings, test_embeddings=self.test
     )
     lists = {
-      name: exclusion.read_exclusion(report / f'exclude_{name}.txt')
+      name: exclusion.read_exclusion([report / f'exclude_{name}.txt'])
       for name in LISTS
     }
     self.assertTrue(lists['outliers'].excludes('p05', 'p05/001.jpg'))
@@ -160,7 +160,7 @@ class FindingsTest(CheckCase):
     self.assertEqual(result['num_overlap_images'], 0)
     self.assertEqual(result['thresholds']['overlap'], 50.0)
     self.assertEqual(result['thresholds']['outlier'], -50.0)
-    entries = exclusion.read_exclusion(report / 'exclude_overlaps.txt')
+    entries = exclusion.read_exclusion([report / 'exclude_overlaps.txt'])
     self.assertEmpty(entries.counts)
 
 
