@@ -183,6 +183,19 @@ def propose(
   return dataclasses.replace(found, boxes=boxes_lib.square(found.boxes))
 
 
+def _look_closer(
+  name: str,
+  params: PyTree,
+  photos: Sequence[UInt8[np.ndarray, '_ _ 3']],
+  found: Candidates,
+  side: int,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+  """The boxes in whole pixels [n, 4], and a network's outputs for them."""
+  boxes = windows.whole_pixels(found.boxes)
+  cut = windows.cut_windows(photos, found.owners, boxes, side)
+  return boxes, run_network(name, params, cut)
+
+
 def refine(
   params: PyTree,
   photos: Sequence[UInt8[np.ndarray, '_ _ 3']],
@@ -194,9 +207,9 @@ def refine(
   """R-Net: fewer and better square boxes."""
   if not len(found):
     return found
-  boxes = windows.whole_pixels(found.boxes)
-  cut = windows.cut_windows(photos, found.owners, boxes, networks.RNET_SIZE)
-  scores, offsets = run_network('rnet', params, cut)
+  boxes, (scores, offsets) = _look_closer(
+    'rnet', params, photos, found, networks.RNET_SIZE
+  )
   moved = boxes_lib.refine(boxes, offsets)
   found = Candidates.of(found.owners, moved, scores)
   found = found[scores > threshold].suppressed(overlap)
@@ -214,9 +227,9 @@ def decide(
   """O-Net: faces with five landmarks."""
   if not len(found):
     return found
-  boxes = windows.whole_pixels(found.boxes)
-  cut = windows.cut_windows(photos, found.owners, boxes, networks.ONET_SIZE)
-  scores, offsets, landmarks = run_network('onet', params, cut)
+  boxes, (scores, offsets, landmarks) = _look_closer(
+    'onet', params, photos, found, networks.ONET_SIZE
+  )
   corner, side = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
   # Boxes count from the edge of the first pixel, landmarks from its centre.
   landmarks = corner + landmarks * side - 0.5

@@ -245,8 +245,10 @@ def draft_directory(output: PathLike) -> Iterator[Path]:
     try:
       yield directory
       files.put_directory(directory, output)
-    finally:
+    except BaseException:
       if (directory / _PROGRESS).exists():
         files.note(f'{directory} holds what is done: run the command again')
       else:
         shutil.rmtree(directory, ignore_errors=True)
+      raise
+  remove_traces(output)  # not before: until here the draft can be gone on with

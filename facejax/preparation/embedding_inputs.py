@@ -105,6 +105,11 @@ def open_prepared(
     vectors = _read_rows(Path(embeddings), records)
   else:
     vectors = _read_named(Path(embeddings), _all_keys(records))
+  return _recorded_faces(records, vectors)
+
+
+def _recorded_faces(records: FaceRecords, vectors: Any) -> EmbeddedFaces:
+  """Faces of a prepared set; `vectors` float [N, D] in its order."""
   return EmbeddedFaces(
     vectors,
     records.labels(),
@@ -182,13 +187,7 @@ def open_test_set(
       rows = embed_records(model, records, path, batch_size=batch_size)
     else:
       rows = _read_named(Path(embeddings), _all_keys(records))
-    return EmbeddedFaces(
-      rows,
-      records.labels(),
-      records.identities,
-      _keys_of(records),
-      _images_of(records),
-    )
+    return _recorded_faces(records, rows)
   archive = None if data is None else open_archive(data)
   if embeddings is not None:
     names, members = _names_in(Path(embeddings)), None

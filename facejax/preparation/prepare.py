@@ -154,7 +154,6 @@ def prepare(
       check_data=False,
     )
     _say_what_is_missing(directory, manifest, summary)
-    draft.remove_traces(directory)
   return {key: manifest[key] for key in _RESULT} | {
     'num_duplicates': summary['num_duplicates'],
     'output': str(output),

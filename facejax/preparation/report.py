@@ -37,9 +37,9 @@ def _equal_runs(
   values = digests[order]
   starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
   ends = np.r_[starts[1:], len(values)]
-  for start, end in zip(starts, ends, strict=True):
-    if end - start > 1:
-      yield order[start:end]
+  repeated = ends - starts > 1
+  for start, end in zip(starts[repeated], ends[repeated], strict=True):
+    yield order[start:end]
 
 
 def find_duplicates(

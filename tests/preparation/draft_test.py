@@ -8,6 +8,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
+from facejax import files
 from facejax.data.records import FaceRecords
 from facejax.errors import DataError, UsageError
 from facejax.preparation import checks, draft, report
@@ -77,6 +78,20 @@ class InterruptedTest(PrepareCase):
     self.assertEqual(self.whole(), expected)
     names = [path.name for path in self.output.iterdir()]
     self.assertFalse([n for n in names if n.startswith(('shard', 'progress'))])
+
+  def test_a_set_that_cannot_be_put_in_place_is_not_lost(self):
+    with (
+      mock.patch.object(files, 'put_directory', side_effect=OSError('busy')),
+      self.assertRaisesRegex(OSError, 'busy'),
+    ):
+      self.prepare(self.files)
+    source = MemorySource(self.files)
+    self.prepare(source)
+    self.assertEqual(source.num_reads, 0)
+    self.assertLen(FaceRecords(self.output), 120)
+    self.assertEqual(os.listdir(self.root), ['set'])
+    names = {path.name for path in self.output.iterdir()}
+    self.assertTrue(names.isdisjoint({'progress.json', 'lock', 'digests.bin'}))
 
   def test_another_request_starts_anew(self):
     self.interrupted()
