@@ -13,7 +13,7 @@ quickstart: .venv/run.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp
 	$(BIN)/python -m pytest -m slow
@@ -22,6 +22,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: .venv/bench.stamp
+	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.input_pipeline
 

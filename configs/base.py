@@ -1,5 +1,7 @@
 """Every field of a training config, with defaults that a recipe overrides."""
 
+from collections.abc import Sequence
+
 from ml_collections import ConfigDict
 
 # The paper's two weight decays (spec 2.4): a larger one after the global
@@ -18,6 +20,9 @@ def get_base() -> ConfigDict:
       'seed': 0,
       'total_steps': 1000,
       'log_every_steps': 20,
+      # Of activations and products; 'bfloat16' halves memory traffic on TPU
+      # and GPU. Parameters, statistics and logits are float32 in any case.
+      'dtype': 'float32',
       # A model of facejax.models by name, and its fields.
       'model': {
         'name': 'mobilefacenet',
@@ -96,3 +101,50 @@ def get_base() -> ConfigDict:
     },
     convert_dict=True,
   )
+
+
+def parse_words(
+  arg: str, variants: Sequence[str], options: Sequence[str]
+) -> tuple[str, frozenset[str]]:
+  """Reads the argument of a recipe: words separated by commas.
+
+  Args:
+    arg: a variant, options, in any order; both may be left out.
+    variants: names of `facejax.models.MODELS` that the recipe trains; the first
+      is what no variant means.
+    options: the other words.
+
+  Returns:
+    The variant and the options that were given.
+
+  Raises:
+    ValueError: an unknown word, or several variants.
+  """
+  words = [word.strip() for word in arg.split(',') if word.strip()]
+  for word in words:
+    if word not in (*variants, *options):
+      raise ValueError(
+        f'{word!r} is no word of this recipe: use '
+        + ', '.join((*variants, *options))
+      )
+  chosen = [word for word in words if word in variants] or [variants[0]]
+  if len(chosen) > 1:
+    raise ValueError(f'{" and ".join(chosen)}: name one model')
+  return chosen[0], frozenset(words) - {*variants}
+
+
+def parse_arg(arg: str, variants: Sequence[str]) -> tuple[str, bool]:
+  """Reads a recipe's argument of a variant, `smoke`, or both.
+
+  Args:
+    arg: as 'mobilenet_v2,smoke'; see `parse_words`.
+    variants: names of models; the first is what no variant means.
+
+  Returns:
+    The variant, and whether the recipe is wanted at toy size.
+
+  Raises:
+    ValueError: an unknown word, or several variants.
+  """
+  variant, options = parse_words(arg, variants, ('smoke',))
+  return variant, 'smoke' in options

@@ -7,7 +7,7 @@ a finished model's user load on first use.
 from typing import Any
 
 __version__ = '0.1.0'
-__all__ = ['FaceModel', 'load_model']
+__all__ = ['FaceModel', 'embed_photos', 'load_model', 'verify']
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,19 @@ def read_json(path: PathLike) -> Any:
     raise DataError(f'{path} is not valid JSON: {error}') from None
 
 
+def check_new_directory(path: PathLike, *, overwrite: bool = False) -> None:
+  """Refuses a place where `new_directory` would, before the work is done.
+
+  Raises:
+    UsageError: `path` has content and `overwrite` is False, or is a file.
+  """
+  path = Path(path)
+  if path.exists() and not path.is_dir():
+    raise UsageError(f'{path} is a file: choose another folder')
+  if path.exists() and not overwrite and any(path.iterdir()):
+    raise UsageError(f'{path} already exists: choose another folder')
+
+
 @contextlib.contextmanager
 def new_directory(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
   """Yields a directory that becomes `path` only if the block succeeds.
@@ -73,10 +86,7 @@ def new_directory(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
     UsageError: `path` has content and `overwrite` is False, or is a file.
   """
   path = Path(path)
-  if path.exists() and not path.is_dir():
-    raise UsageError(f'{path} is a file: choose another folder')
-  if path.exists() and not overwrite and any(path.iterdir()):
-    raise UsageError(f'{path} already exists: choose another folder')
+  check_new_directory(path, overwrite=overwrite)
   temporary = _sibling(path)
   temporary.mkdir(parents=True)
   try:

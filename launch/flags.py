@@ -21,6 +21,14 @@ def model() -> flags.FlagHolder[str]:
 
 
 @functools.cache
+def input_paths() -> flags.FlagHolder[list[str]]:
+  """What is read: files of others, or folders."""
+  return flags.DEFINE_list(
+    'input', [], 'Files and folders, with a comma between them.'
+  )
+
+
+@functools.cache
 def output() -> flags.FlagHolder[str]:
   """Where the result goes."""
   return flags.DEFINE_string(

@@ -55,9 +55,7 @@ _SOURCE = flags.DEFINE_enum(
   ['folder', 'recordio', 'bin', 'tfds', 'synthetic'],
   'Form of the faces.',
 )
-_INPUT = flags.DEFINE_list(
-  'input', [], 'Files and folders, with a comma between them.'
-)
+_INPUT = shared_flags.input_paths()
 _LIST = flags.DEFINE_string(
   'list', None, "Lines of 'path identity', or an .lst of im2rec (folder)."
 )

@@ -1,6 +1,7 @@
 """Every recipe loads, builds its model and says how it is run."""
 
 import dataclasses
+import importlib
 import inspect
 import json
 import pathlib
@@ -13,7 +14,7 @@ from absl.testing import parameterized
 from ml_collections import config_dict
 from ml_collections.config_flags import config_flags
 
-from configs import base
+from configs import base, mobilefacenet
 from facejax import models, trees
 from facejax.compression import ternary
 from facejax.data.augmentation import Augmentation
@@ -32,6 +33,14 @@ _CASES = [
   for p in RECIPES
   for a in ('', ':smoke')
 ]
+# Recipes of several models, and of one that is chosen by its name.
+_VARIANTS = [
+  (f'{p.stem}_{variant}', str(p), variant)
+  for p in RECIPES
+  for variant in getattr(
+    importlib.import_module(f'configs.{p.stem}'), 'VARIANTS', ()
+  )
+]
 
 
 def _load(path):
@@ -41,8 +50,13 @@ def _load(path):
 
 def _shapes(config):
   fields = config.model.to_dict()
-  model = models.get_model(fields.pop('name'), **fields)
-  images = jax.ShapeDtypeStruct((1, *model.image_size, 3), jnp.float32)
+  # Parameters are those of every path; 'auto' traces two.
+  model = models.get_model(
+    fields.pop('name'), conv_path='convolution', **fields
+  )
+  images = jax.ShapeDtypeStruct(
+    (1, *model.image_size, model.image_channels), jnp.float32
+  )
   return jax.eval_shape(
     lambda x: model.init(jax.random.key(0), x, False), images
   )
@@ -107,8 +121,71 @@ class RecipeTest(chex.TestCase):
     self.assertEqual(smoke.model.name, whole.model.name)
     self.assertEqual(smoke.ternary.from_step >= 0, whole.ternary.from_step >= 0)
 
+  @parameterized.named_parameters(_VARIANTS)
+  def test_every_variant_loads_and_builds(self, path, variant):
+    """The whole net as a module, the toy one down to its parameters."""
+    fields = _load(f'{path}:{variant}').model.to_dict()
+    self.assertEqual(fields.pop('name'), variant)
+    models.get_model(variant, **fields)
+    smoke = _load(f'{path}:{variant},smoke')
+    self.assertEqual(smoke.model.name, variant)
+    loop_checks.check_config(smoke)
+    params = _shapes(smoke)['params']
+    named = {**params, 'head': {'class_weights': 0}}
+    trees.check_rules(smoke.weight_decay, named, 'weight_decay')
+
   def test_there_are_recipes(self):
     self.assertIn('quickstart', [path.stem for path in RECIPES])
+
+
+class ArgumentTest(chex.TestCase):
+  """The words behind the colon, as `configs.base` reads them."""
+
+  @parameterized.parameters(
+    ('', 'a', False),
+    ('smoke', 'a', True),
+    ('b', 'b', False),
+    ('smoke, b', 'b', True),
+  )
+  def test_a_variant_and_smoke_come_in_any_order(self, arg, variant, smoke):
+    self.assertEqual(base.parse_arg(arg, ('a', 'b')), (variant, smoke))
+
+  def test_an_unknown_word_is_answered_with_the_known(self):
+    with self.assertRaisesRegex(ValueError, "'c' is no .*use a, b, smoke"):
+      base.parse_arg('c', ('a', 'b'))
+
+  def test_two_variants_are_refused(self):
+    with self.assertRaisesRegex(ValueError, 'a and b: name one model'):
+      base.parse_arg('a,b', ('a', 'b'))
+
+  @parameterized.parameters(
+    ('112x96', (112, 96)), ('96x96,mobilefacenet_s', (96, 96))
+  )
+  def test_mobilefacenet_takes_the_sizes_of_its_paper(self, words, size):
+    config = _load(f'{CONFIGS}/mobilefacenet.py:{words}')
+    self.assertEqual(config.model.image_size, size)
+    self.assertEqual(config.data.crop, size)
+
+  def test_mobilefacenet_takes_what_its_paper_compares(self):
+    config = _load(f'{CONFIGS}/mobilefacenet.py:relu,se,smoke')
+    names = trees.named_leaves(_shapes(config)['params'])
+    self.assertFalse([name for name in names if 'slope' in name])
+    self.assertIn('stage0_block0/se/reduce/kernel', names)
+
+  def test_two_sizes_are_refused(self):
+    with self.assertRaisesRegex(ValueError, '112x96 and 96x96: name one size'):
+      mobilefacenet.get_config('112x96,96x96')
+
+  def test_slopes_do_not_decay_and_the_tail_decays_more(self):
+    rules = mobilefacenet.get_config().weight_decay
+    for name, rate in (
+      ('stem/activation/slope', 0.0),
+      ('stem/norm/scale', 0.0),
+      ('stem/conv/kernel', 4e-5),
+      ('embed/conv/kernel', 4e-4),
+      ('head/class_weights', 4e-4),
+    ):
+      self.assertEqual(trees.first_match(rules, name, 0.0), rate, name)
 
 
 class SchemaTest(chex.TestCase):

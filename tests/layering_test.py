@@ -17,7 +17,7 @@ FLOORS = {
   'checkpoint': 4, 'detection': 4, 'search': 4,
   'inference': 5,
   'evaluation': 6, 'export': 6,
-  'training': 7, 'preparation': 7,
+  'training': 7, 'preparation': 7, 'importing': 7,
 }  # fmt: skip
 
 # Where a package may be imported; module prefixes, dotted.
@@ -33,7 +33,7 @@ FENCES = {
   'orbax': ('facejax.checkpoint',),
   'ml_collections': ('configs', 'launch', 'facejax.training.loop'),
   'absl.flags': ('launch', 'benchmarks'),
-  'onnx': ('facejax.export',),
+  'onnx': ('facejax.importing', 'facejax.export', 'benchmarks'),
   'torch': ('benchmarks',),
   'tensorflow': (),
 }

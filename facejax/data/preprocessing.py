@@ -2,7 +2,8 @@
 
 Faces are stored and exchanged as 112 x 112 RGB crops aligned to the template
 of spec 1.2. A model sees a centre crop of that, resized to its input, with
-normalised pixels. The contract travels in `model.json`.
+normalised pixels; some models see it grey. The contract travels in
+`model.json`.
 """
 
 import dataclasses
@@ -17,6 +18,9 @@ from facejax.array_typing import Array, Float, UInt8
 from facejax.errors import DataError
 
 CANONICAL_SIZE = (112, 112)
+COLOR_ORDERS = ('RGB', 'BGR', 'GRAY')
+# Of red, green and blue in a grey pixel (ITU-R BT.601).
+_LUMA = (0.299, 0.587, 0.114)
 # Left eye, right eye, nose, left and right mouth corner (x, y), image left
 # first, on the 112 x 112 crop (spec 1.2).
 TEMPLATE_112 = (
@@ -39,7 +43,9 @@ class Preprocessing:
       pixels from every side (spec 1.2).
     mean: subtracted from every pixel value of 0 .. 255.
     scale: divides afterwards (spec 1.4: 128 in the papers).
-    color_order: 'RGB' or 'BGR', the order the model was trained with.
+    color_order: 'RGB' or 'BGR', the order the model was trained with, or
+      'GRAY' for one channel, 0.299 R + 0.587 G + 0.114 B. That is what Light
+      CNN's authors read images as, but not rounded to whole grey levels.
   """
 
   image_size: tuple[int, int] = CANONICAL_SIZE
@@ -53,8 +59,16 @@ class Preprocessing:
     object.__setattr__(self, 'crop', tuple(self.crop))
     if any(c > full for c, full in zip(self.crop, CANONICAL_SIZE, strict=True)):
       raise DataError(f'the crop {self.crop} is larger than {CANONICAL_SIZE}')
-    if self.color_order not in ('RGB', 'BGR'):
-      raise DataError(f'color_order {self.color_order!r}: use RGB or BGR')
+    if self.color_order not in COLOR_ORDERS:
+      raise DataError(
+        f'color_order {self.color_order!r}: use one of '
+        f'{", ".join(COLOR_ORDERS)}'
+      )
+
+  @property
+  def image_channels(self) -> int:
+    """Channels of the model's input."""
+    return 1 if self.color_order == 'GRAY' else 3
 
   def to_json(self) -> dict[str, Any]:
     """The contract as JSON values, the template included."""
@@ -93,23 +107,35 @@ def _margins(preprocessing: Preprocessing) -> tuple[int, int]:
 def fit_crop(
   image: UInt8[np.ndarray, '112 112 3'], preprocessing: Preprocessing
 ) -> UInt8[np.ndarray, 'H W 3']:
-  """Crops and resizes one crop on the host, as the training pipeline does."""
-  if preprocessing.crop == preprocessing.image_size == CANONICAL_SIZE:
-    return np.ascontiguousarray(image)
+  """Crops and resizes one crop on the host, as the training pipeline does.
+
+  An axis that shrinks is averaged over areas; one that grows is interpolated
+  linearly between pixel centres, the outermost pixels going on to the edge.
+  """
   top, left = _margins(preprocessing)
   height, width = preprocessing.crop
   image = image[top : top + height, left : left + width]
-  if preprocessing.crop != preprocessing.image_size:
-    rows, columns = preprocessing.image_size
-    image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+  rows, columns = preprocessing.image_size
+  smaller = (min(rows, height), min(columns, width))
+  # INTER_AREA means something else to OpenCV as soon as one axis grows.
+  for size, interpolation in (
+    (smaller, cv2.INTER_AREA),
+    (preprocessing.image_size, cv2.INTER_LINEAR),
+  ):
+    if image.shape[:2] != size:
+      image = cv2.resize(image, size[::-1], interpolation=interpolation)
   return np.ascontiguousarray(image)
 
 
-def _area_weights(size: int, new_size: int) -> np.ndarray:
-  """Area-averaging weights [new_size, size]; rows sum to one."""
+def _resizing_weights(size: int, new_size: int) -> np.ndarray:
+  """Weights [new_size, size] of `fit_crop`'s resizing; rows sum to one."""
+  pixel = np.arange(size)[None]
+  if new_size > size:
+    centres = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    distance = np.abs(np.clip(centres, 0, size - 1)[:, None] - pixel)
+    return np.maximum(1 - distance, 0).astype(np.float32)
   edges = np.arange(new_size + 1) * (size / new_size)
   low, high = edges[:-1, None], edges[1:, None]
-  pixel = np.arange(size)[None]
   overlap = np.minimum(high, pixel + 1) - np.maximum(low, pixel)
   weights = np.maximum(overlap, 0)
   return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
@@ -125,8 +151,8 @@ def fit_batch(
   pixels = cropped.astype(jnp.float32)
   if preprocessing.crop == preprocessing.image_size:
     return pixels
-  rows = _area_weights(height, preprocessing.image_size[0])
-  columns = _area_weights(width, preprocessing.image_size[1])
+  rows = _resizing_weights(height, preprocessing.image_size[0])
+  columns = _resizing_weights(width, preprocessing.image_size[1])
   resized = jnp.einsum(
     'yh,bhwc,xw->byxc',
     rows,
@@ -140,9 +166,14 @@ def fit_batch(
 def normalize(
   images: Float[Array, 'B H W 3'] | UInt8[Array, 'B H W 3'],
   preprocessing: Preprocessing,
-) -> Float[Array, 'B H W 3']:
-  """RGB pixels of 0 .. 255 to the model's input range and colour order."""
+) -> Float[Array, 'B H W C']:
+  """RGB pixels of 0 .. 255 to the model's input range and channels."""
   pixels = images.astype(jnp.float32)
   if preprocessing.color_order == 'BGR':
     pixels = pixels[..., ::-1]
+  elif preprocessing.color_order == 'GRAY':
+    # Not a matrix product, which accelerators would round to fewer bits.
+    pixels = (pixels * jnp.array(_LUMA).reshape(1, 1, 1, 3)).sum(
+      -1, keepdims=True
+    )
   return (pixels - preprocessing.mean) / preprocessing.scale

@@ -5,8 +5,10 @@ from typing import Any
 
 import flax.errors
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from facejax import models
 from facejax.array_typing import Float
 from facejax.checkpoint.model_directory import (
   ModelDirectory,
@@ -23,7 +25,9 @@ from facejax.files import PathLike
 from facejax.inference import embedding
 from facejax.inference.description import read_preprocessing
 
-_GOLDEN_TOLERANCE = 1e-4  # cosine distance, between platforms
+# Cosine distances: between platforms, and from a narrower type than float32.
+_GOLDEN_TOLERANCE = 1e-4
+_NARROW_TOLERANCE = 1e-2
 
 
 class FaceModel:
@@ -36,12 +40,19 @@ class FaceModel:
     variables: its parameters; packed ones stay packed.
   """
 
-  def __init__(self, directory: ModelDirectory):
+  def __init__(self, directory: ModelDirectory, *, dtype: Any = None):
     """Builds the architecture that the description names.
+
+    Args:
+      directory: as read.
+      dtype: of activations and products, such as 'bfloat16'; None is float32.
 
     Raises:
       CheckpointError: the description is not usable.
+      UsageError: a dtype that is none.
     """
+    models.check_dtype(dtype)
+    self._is_narrow = dtype is not None and jnp.dtype(dtype).itemsize < 4
     self.directory = directory
     self.description = directory.description
     self.variables = directory.variables
@@ -49,7 +60,9 @@ class FaceModel:
       architecture = self.description['architecture']
       self.preprocessing = read_preprocessing(self.description)
       self._embed = embedding.make_embed_function(
-        architecture['name'], architecture['fields'], self.preprocessing
+        architecture['name'],
+        architecture['fields'] | ({} if dtype is None else {'dtype': dtype}),
+        self.preprocessing,
       )
     except (KeyError, TypeError, UserError) as error:
       raise CheckpointError(
@@ -134,7 +147,8 @@ class FaceModel:
       ) from None
     same = actual.shape == expected.shape
     distance = 1 - float(actual @ expected) if same else float('nan')
-    if not distance <= _GOLDEN_TOLERANCE:
+    limit = _NARROW_TOLERANCE if self._is_narrow else _GOLDEN_TOLERANCE
+    if not distance <= limit:
       raise CheckpointError(
         f'{path}: its golden embedding is off by a cosine distance of '
         f'{distance:.2g}: the folder was altered or damaged, restore it from '
@@ -160,17 +174,22 @@ class FaceModel:
       )
 
 
-def load_model(path: PathLike, *, verify: bool = True) -> FaceModel:
+def load_model(
+  path: PathLike, *, verify: bool = True, dtype: Any = None
+) -> FaceModel:
   """Loads a model directory, float or packed, onto the first device.
 
   Args:
     path: the folder that training, compressing or importing wrote.
     verify: recomputes the golden embedding.
+    dtype: of activations and products, such as 'bfloat16' on TPU and GPU; the
+      weights stay as they are. None is float32.
 
   Raises:
     CheckpointError: no model directory, or a damaged one.
+    UsageError: a dtype that is none.
   """
-  model = FaceModel(read_model_directory(path))
+  model = FaceModel(read_model_directory(path), dtype=dtype)
   if verify:
     model.verify()
   return model

@@ -1,13 +1,12 @@
 """Parameters and multiply-adds of a model, from shapes alone."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Iterable
 
-import jax
-import jax.numpy as jnp
-from flax import linen as nn
-
-from facejax import trees
+from facejax.models.face_net import FaceNet
+from facejax.models.tracing import LayerTrace, trace_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,38 +18,38 @@ class Counts:
     folded_parameters: after BatchNorm is folded: weights, one bias per
       normalised channel, activation slopes. The papers count this (spec 2.2).
     multiply_adds: of one image, convolutions and dense layers.
+    embedding_size: D.
   """
 
   parameters: int
   folded_parameters: int
   multiply_adds: int
+  embedding_size: int
 
 
-def count_model(model: nn.Module, image_size: tuple[int, int]) -> Counts:
-  """Counts without computing anything: `jax.eval_shape` of one image."""
-  multiply_adds = 0
+def count_model(model: FaceNet) -> Counts:
+  """Counts without computing anything, by the shapes of the layers."""
+  # Every path has the same shapes; 'auto' would trace two.
+  return _count(model.clone(conv_path='convolution'))
 
-  def record(next_function, args, kwargs, context):
-    nonlocal multiply_adds
-    output = next_function(*args, **kwargs)
-    module = context.module
-    if context.method_name == '__call__' and module.has_variable(
-      'params', 'kernel'
-    ):
-      kernel = module.get_variable('params', 'kernel')
-      multiply_adds += kernel.size * math.prod(output.shape[1:-1])
-    return output
 
-  def initialise():
-    images = jnp.zeros((1, *image_size, 3))
-    with nn.intercept_methods(record):
-      return model.init(jax.random.key(0), images, False)
-
-  params = jax.eval_shape(initialise)['params']
-  parameters = trees.parameter_count(params)
-  norm_scales = sum(
-    leaf.size
-    for name, leaf in trees.named_leaves(params).items()
-    if name.endswith('norm/scale')
+@functools.cache
+def _count(model: FaceNet) -> Counts:
+  trace = trace_model(model.clone(folded=False))
+  folded = trace_model(model.clone(folded=True)).layers
+  return Counts(
+    _parameters(trace.layers),
+    _parameters(folded),
+    sum(
+      math.prod(layer.params['kernel']) * layer.positions
+      for layer in trace.layers
+      if layer.kind == 'conv'
+    ),
+    trace.embedding_size,
   )
-  return Counts(parameters, parameters - norm_scales, multiply_adds)
+
+
+def _parameters(layers: Iterable[LayerTrace]) -> int:
+  return sum(
+    math.prod(shape) for layer in layers for shape in layer.params.values()
+  )

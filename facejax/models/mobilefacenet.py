@@ -1,4 +1,4 @@
-"""MobileFaceNet and its variants -M and -S.
+"""MobileFaceNet, its variants -M and -S, and what its paper compares.
 
 References:
   Chen et al., MobileFaceNets: Efficient CNNs for Accurate Real-Time Face
@@ -6,19 +6,16 @@ References:
   Table 1 (spec 2.1).
 """
 
-from typing import Any
+import functools
+from collections.abc import Callable
 
 from flax import linen as nn
 
 from facejax.array_typing import Array, Float
-from facejax.errors import DataError
-from facejax.nn.layers import (
-  Conv,
-  ConvNorm,
-  DepthwiseConv,
-  GlobalDepthwiseConv,
-  PointwiseConv,
-)
+from facejax.errors import UsageError
+from facejax.models.face_net import FaceNet
+from facejax.models.stages import scale_width
+from facejax.nn.blocks import SqueezeExcite
 
 # Expansion, channels, blocks, stride of the first block.
 STAGES = (
@@ -29,126 +26,154 @@ STAGES = (
   (2, 128, 2, 1),
 )
 STEM_FEATURES = 64
-
-
-def scale_width(features: int, width: float) -> int:
-  """Channels at a width factor, in multiples of 8 and at least 8."""
-  return max(8, round(features * width / 8) * 8)
+TAILS = ('depthwise', 'average', 'dense')
+SE_POSITIONS = ('depthwise', 'residual')
 
 
 class Bottleneck(nn.Module):
   """Expand by 1 x 1, convolve depthwise, project by 1 x 1 without activation.
 
   The input is added where the shape allows it: stride 1, equal channels.
+
+  Attributes:
+    features: O.
+    hidden: channels between expanding and projecting.
+    strides: of the depthwise convolution.
+    conv_norm: makes the convolutions.
+    activation: after expanding and the depthwise convolution.
+    squeeze_excite: makes the SE block; None for none.
+    se_position: 'depthwise', after that convolution, or 'residual', after the
+      projection.
   """
 
   features: int
-  expansion: int
+  hidden: int
   strides: int
-  dtype: Any = None
-  path: str = 'auto'
+  conv_norm: Callable[..., nn.Module]
+  activation: str = 'prelu'
+  squeeze_excite: Callable[..., nn.Module] | None = None
+  se_position: str = 'depthwise'
 
   @nn.compact
   def __call__(
     self, x: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B h w O']:
-    """One block; `expansion` multiplies the input's channels."""
-    dtype = self.dtype
-    expanded = PointwiseConv(x.shape[-1] * self.expansion, dtype, parent=None)
-    y = ConvNorm(expanded, dtype=dtype, name='expand')(x, train)
-    depthwise = DepthwiseConv(3, self.strides, dtype, self.path, parent=None)
-    y = ConvNorm(depthwise, dtype=dtype, name='depthwise')(y, train)
-    projected = PointwiseConv(self.features, dtype, parent=None)
-    y = ConvNorm(projected, linear=True, dtype=dtype, name='project')(y, train)
+    """One block."""
+    conv_norm, activation = self.conv_norm, self.activation
+    y = conv_norm(self.hidden, activation=activation, name='expand')(x, train)
+    y = conv_norm(
+      None, 3, self.strides, activation=activation, name='depthwise'
+    )(y, train)
+    if self.squeeze_excite and self.se_position == 'depthwise':
+      y = self.squeeze_excite(name='se')(y)
+    y = conv_norm(self.features, activation=None, name='project')(y, train)
+    if self.squeeze_excite and self.se_position == 'residual':
+      y = self.squeeze_excite(name='se')(y)
     return x + y if x.shape == y.shape else y
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(FaceNet):
   """The net of Table 1, 220,965,376 multiply-adds at 112 x 112.
 
   Attributes:
-    image_size: (height, width) of the input; the kernel of the global
-      depthwise convolution is the map that remains of it.
     width: factor on all channels but the embedding's.
-    embedding_size: D of the final linear layer.
+    embedding_size: D of the final linear layer; None leaves that layer out
+      (-M and -S), and D is the channels before it.
     last_features: channels of the 1 x 1 convolution before the global
-      depthwise one, or None to leave that convolution out (-S).
-    final_linear: whether the linear 1 x 1 convolution after the global
-      depthwise one is there (not in -M and -S, where D is its channels).
+      operator, or None to leave that convolution out (-S).
+    activation: 'prelu', 'relu' or 'relu6'.
+    stem_strides: of the first convolution, 2 in the paper.
+    tail: the global operator: 'depthwise' (the paper's), 'average' pooling,
+      or 'dense', a full layer over the map to the embedding.
+    expansion_scale: factor on the expansion of every block.
+    se_ratio: of squeeze-and-excite blocks; None for none.
+    se_position: of them, 'depthwise' or 'residual' (spec 8.1).
     dropout: share of the pooled features that a training step drops before
       the final linear layer; needs the key 'dropout'.
     stages: (expansion, channels, blocks, stride of the first) of every stage;
       the default is the paper's.
-    dtype: of activations and products; None follows the parameters.
-    path: of the depthwise and stem convolutions, see `ops.convolution`.
   """
 
-  image_size: tuple[int, int] = (112, 112)
   width: float = 1.0
-  embedding_size: int = 128
+  embedding_size: int | None = 128
   last_features: int | None = 512
-  final_linear: bool = True
+  activation: str = 'prelu'
+  stem_strides: int = 2
+  tail: str = 'depthwise'
+  expansion_scale: float = 1.0
+  se_ratio: int | None = None
+  se_position: str = 'depthwise'
   dropout: float = 0.0
   stages: tuple[tuple[int, int, int, int], ...] = STAGES
-  dtype: Any = None
-  path: str = 'auto'
 
   @nn.compact
   def __call__(
-    self, images: Float[Array, 'B H W 3'], train: bool
+    self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
-    """Embeds normalised faces.
-
-    Args:
-      images: RGB pixels after `Preprocessing`, about -1 .. 1.
-      train: whether BatchNorm takes its statistics from this batch.
-
-    Returns:
-      Raw embeddings (not of unit norm).
-
-    Raises:
-      DataError: the images are not of `image_size`.
-    """
-    if images.shape[1:] != (*self.image_size, 3):
-      raise DataError(
-        f'the model takes images of {(*self.image_size, 3)}, '
-        f'not {images.shape[1:]}'
-      )
-    dtype, path = self.dtype, self.path
-    stem = Conv(
+    """Embeds normalised faces, see `FaceNet`."""
+    self.check_images(images)
+    self._check_fields()
+    conv_norm, activation = self.conv_norm, self.activation
+    x = conv_norm(
       scale_width(STEM_FEATURES, self.width),
-      strides=2,
-      dtype=dtype,
-      path=path,
-      parent=None,
+      3,
+      self.stem_strides,
+      activation=activation,
+      name='stem',
+    )(images, train)
+    x = conv_norm(None, 3, activation=activation, name='stem_depthwise')(
+      x, train
     )
-    x = ConvNorm(stem, dtype=dtype, name='stem')(images, train)
-    depthwise = DepthwiseConv(dtype=dtype, path=path, parent=None)
-    x = ConvNorm(depthwise, dtype=dtype, name='stem_depthwise')(x, train)
     for s, (expansion, features, blocks, strides) in enumerate(self.stages):
       for b in range(blocks):
         x = Bottleneck(
           scale_width(features, self.width),
-          expansion,
+          round(x.shape[-1] * expansion * self.expansion_scale),
           strides if b == 0 else 1,
-          dtype,
-          path,
+          conv_norm,
+          activation,
+          self._squeeze_excite(),
+          self.se_position,
           name=f'stage{s}_block{b}',
         )(x, train)
+    if self.last_features is not None:
+      last = scale_width(self.last_features, self.width)
+      x = conv_norm(last, activation=activation, name='last')(x, train)
     return self._embed(x, train)
 
-  def _embed(self, x, train: bool):
-    """The tail: 1 x 1 convolution, global depthwise, linear 1 x 1."""
-    dtype = self.dtype
-    if self.last_features is not None:
-      last = PointwiseConv(
-        scale_width(self.last_features, self.width), dtype, parent=None
+  def _check_fields(self) -> None:
+    """Raises UsageError for names that mean nothing."""
+    for field, known in (('tail', TAILS), ('se_position', SE_POSITIONS)):
+      if getattr(self, field) not in known:
+        raise UsageError(
+          f'{field} {getattr(self, field)!r}: use one of {", ".join(known)}'
+        )
+    if self.tail == 'dense' and self.embedding_size is None:
+      raise UsageError("tail 'dense' needs an embedding_size")
+
+  def _squeeze_excite(self) -> Callable[..., nn.Module] | None:
+    if self.se_ratio is None:
+      return None
+    return functools.partial(SqueezeExcite, self.se_ratio, self.dtype)
+
+  def _embed(self, x: Array, train: bool) -> Array:
+    """The global operator, then the linear layer."""
+    conv_norm, whole_map = self.conv_norm, x.shape[1:3]
+    dropout = nn.Dropout(self.dropout, deterministic=not train)
+    if self.tail == 'dense':
+      x = conv_norm(
+        self.embedding_size, whole_map, padding=0, activation=None, name='embed'
+      )(dropout(x), train)
+      return x[:, 0, 0]
+    if self.tail == 'average':
+      x = x.mean((1, 2), keepdims=True)
+    else:
+      x = conv_norm(None, whole_map, padding=0, activation=None, name='global')(
+        x, train
       )
-      x = ConvNorm(last, dtype=dtype, name='last')(x, train)
-    pooled = GlobalDepthwiseConv(dtype, parent=None)
-    x = ConvNorm(pooled, linear=True, dtype=dtype, name='global')(x, train)
-    x = nn.Dropout(self.dropout, deterministic=not train)(x)
-    if self.final_linear:
-      linear = PointwiseConv(self.embedding_size, dtype, parent=None)
-      x = ConvNorm(linear, linear=True, dtype=dtype, name='embed')(x, train)
+    x = dropout(x)
+    if self.embedding_size is not None:
+      x = conv_norm(self.embedding_size, activation=None, name='embed')(
+        x, train
+      )
     return x[:, 0, 0]

@@ -1,22 +1,27 @@
-"""Convolution, normalisation and activation layers of compact face nets.
+"""Convolution, normalisation and activation layers of face nets.
 
 Kernels are HWIO and called `kernel`, so that every rule over parameter names
-(decay, freezing, ternary) reads the same for all layers. Nothing has a bias:
-BatchNorm follows.
+(decay, freezing, ternary) reads the same for all layers. A dense layer over a
+map is a convolution whose kernel is the whole map.
 """
 
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 
 from facejax.array_typing import Array, Float
-from facejax.ops import convolution
+from facejax.errors import UsageError
+from facejax.ops import activations, convolution
+from facejax.ops.batch_norm import batch_norm
 
 # The statistics' momentum and epsilon of the PyTorch reference (spec 2).
 NORM_MOMENTUM = 0.9
 NORM_EPSILON = 1e-5
+ACTIVATIONS = ('prelu', 'relu', 'relu6')
 
 
 def fan_out_normal(
@@ -30,11 +35,7 @@ def fan_out_normal(
 
 
 class PReLU(nn.Module):
-  """max(x, 0) + slope * min(x, 0), one learned slope per channel.
-
-  References:
-    He et al., Delving Deep into Rectifiers, 2015.
-  """
+  """max(x, 0) + slope * min(x, 0), one learned slope per channel."""
 
   initial_slope: float = 0.25
   dtype: Any = None
@@ -45,127 +46,160 @@ class PReLU(nn.Module):
     slope = self.param(
       'slope', nn.initializers.constant(self.initial_slope), (x.shape[-1],)
     )
-    slope = slope.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
-    return jnp.where(x > 0, x, x * slope)
+    return activations.prelu(x, slope)
 
 
 class Conv(nn.Module):
-  """A stem convolution: square kernel, 'same' padding, no bias."""
+  """A convolution of any kernel, stride and grouping.
+
+  Attributes:
+    features: O.
+    kernel_size: side, or (height, width).
+    strides: the step along both axes.
+    groups: of channels that do not see each other; all of them is depthwise.
+    padding: zeros on every side; None is half the kernel ('same' at stride 1).
+    use_bias: whether a bias [O], from zero, is added.
+    kernel_init: None draws from `fan_out_normal`.
+    dtype: of the product; None follows the parameters.
+    conv_path: see `ops.paths.by_path`.
+  """
 
   features: int
-  kernel_size: int = 3
+  kernel_size: int | tuple[int, int] = 1
   strides: int = 1
+  groups: int = 1
+  padding: int | None = None
+  use_bias: bool = False
+  kernel_init: Any = None
   dtype: Any = None
-  path: str = 'auto'
+  conv_path: str = 'auto'
 
   @nn.compact
   def __call__(self, x: Float[Array, 'B H W C']) -> Float[Array, 'B h w O']:
-    """Convolves; the output has ceil(H / strides) rows."""
+    """Convolves; with 'same' padding the output has ceil(H / strides) rows."""
     size = self.kernel_size
+    height, width = (size, size) if isinstance(size, int) else size
+    per_group = self.features // self.groups
     kernel = self.param(
       'kernel',
-      fan_out_normal(size**2, self.features),
-      (size, size, x.shape[-1], self.features),
+      self.kernel_init or fan_out_normal(height * width, per_group),
+      (height, width, x.shape[-1] // self.groups, self.features),
     )
     x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    edge = (size // 2, size // 2)
-    return convolution.stem_conv(
+    edges = [
+      side // 2 if self.padding is None else self.padding
+      for side in (height, width)
+    ]
+    y = convolution.conv(
       x,
       kernel,
       strides=(self.strides, self.strides),
-      padding=(edge, edge),
-      path=self.path,
+      padding=tuple((edge, edge) for edge in edges),
+      groups=self.groups,
+      path=self.conv_path,
     )
+    if not self.use_bias:
+      return y
+    bias = self.param('bias', nn.initializers.zeros, (self.features,))
+    return y + bias.astype(y.dtype).reshape(1, 1, 1, -1)
 
 
-class PointwiseConv(nn.Module):
-  """A 1 x 1 convolution without bias."""
-
-  features: int
-  dtype: Any = None
-
-  @nn.compact
-  def __call__(self, x: Float[Array, 'B H W C']) -> Float[Array, 'B H W O']:
-    """Mixes channels at every position."""
-    kernel = self.param(
-      'kernel',
-      fan_out_normal(1, self.features),
-      (1, 1, x.shape[-1], self.features),
-    )
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    return convolution.pointwise_conv(x, kernel)
+def _scale_and_shift(x, scale, shift):
+  """One scale and one shift a channel."""
+  broadcast = (1,) * (x.ndim - 1) + (-1,)
+  return x * scale.reshape(broadcast) + shift.reshape(broadcast)
 
 
-class DepthwiseConv(nn.Module):
-  """One square kernel per channel, 'same' padding, no bias."""
-
-  kernel_size: int = 3
-  strides: int = 1
-  dtype: Any = None
-  path: str = 'auto'
-
-  @nn.compact
-  def __call__(self, x: Float[Array, 'B H W C']) -> Float[Array, 'B h w C']:
-    """Convolves each channel; the output has ceil(H / strides) rows."""
-    size = self.kernel_size
-    kernel = self.param(
-      'kernel', fan_out_normal(size**2, 1), (size, size, 1, x.shape[-1])
-    )
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    edge = (size // 2, size // 2)
-    return convolution.depthwise_conv(
-      x,
-      kernel,
-      strides=(self.strides, self.strides),
-      padding=(edge, edge),
-      path=self.path,
-    )
-
-
-class GlobalDepthwiseConv(nn.Module):
-  """Global depthwise convolution: one weight per position and channel.
-
-  It replaces global average pooling, which weighs the corners of a face like
-  its centre (MobileFaceNets, section 3.1).
-  """
+class Affine(nn.Module):
+  """What is left of BatchNorm once its statistics are folded: a x + b."""
 
   dtype: Any = None
 
   @nn.compact
-  def __call__(self, x: Float[Array, 'B H W C']) -> Float[Array, 'B 1 1 C']:
-    """Weighted sum over the whole map."""
-    _, height, width, channels = x.shape
-    kernel = self.param(
-      'kernel',
-      fan_out_normal(height * width, 1),
-      (height, width, 1, channels),
-    )
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    return convolution.global_depthwise_conv(x, kernel)[:, None, None]
+  def __call__(self, x: Float[Array, '*B C']) -> Float[Array, '*B C']:
+    """Scales and shifts every channel."""
+    shape = (x.shape[-1],)
+    scale = self.param('scale', nn.initializers.ones, shape)
+    bias = self.param('bias', nn.initializers.zeros, shape)
+    x, scale, bias = nn.dtypes.promote_dtype(x, scale, bias, dtype=self.dtype)
+    return _scale_and_shift(x, scale, bias)
 
 
-class ConvNorm(nn.Module):
-  """A convolution, BatchNorm and, unless linear, PReLU.
+class BatchNorm(nn.Module):
+  """Batch normalisation with running statistics.
 
   Statistics are taken over the global batch, whatever its sharding, and in
   float32, whatever `dtype` is.
   """
 
-  conv: nn.Module
-  linear: bool = False
   dtype: Any = None
 
   @nn.compact
   def __call__(
-    self, x: Float[Array, 'B H W C'], train: bool
-  ) -> Float[Array, 'B h w O']:
-    """Convolves, normalises and activates."""
-    x = self.conv(x)
-    x = nn.BatchNorm(
-      use_running_average=not train,
-      momentum=NORM_MOMENTUM,
-      epsilon=NORM_EPSILON,
-      dtype=self.dtype,
-      name='norm',
-    )(x)
-    return x if self.linear else PReLU(dtype=self.dtype, name='activation')(x)
+    self, x: Float[Array, '*B C'], train: bool
+  ) -> Float[Array, '*B C']:
+    """By the batch's statistics, which move the running ones, or by those."""
+    shape = (x.shape[-1],)
+    scale = self.param('scale', nn.initializers.ones, shape)
+    bias = self.param('bias', nn.initializers.zeros, shape)
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, shape)
+    var = self.variable('batch_stats', 'var', jnp.ones, shape)
+    if not train:
+      a = scale * lax.rsqrt(var.value + NORM_EPSILON)
+      x, a, b = nn.dtypes.promote_dtype(
+        x, a, bias - mean.value * a, dtype=self.dtype
+      )
+      return _scale_and_shift(x, a, b)
+    (x,) = nn.dtypes.promote_dtype(x, dtype=self.dtype)
+    y, statistics = batch_norm(x, scale, bias, jnp.float32(NORM_EPSILON))
+    if not self.is_initializing():
+      for running, batch in zip((mean, var), statistics, strict=True):
+        running.value = (
+          NORM_MOMENTUM * running.value + (1 - NORM_MOMENTUM) * batch
+        )
+    return y
+
+
+def normalize(
+  x: Float[Array, '*B C'],
+  train: bool,
+  *,
+  name: str,
+  folded: bool = False,
+  dtype: Any = None,
+) -> Float[Array, '*B C']:
+  """BatchNorm, or its folded form, inside a compact module.
+
+  Args:
+    x: features.
+    train: whether statistics come from this batch, and move the running ones.
+    name: of the submodule, 'norm' or '..._norm'.
+    folded: applies the stored scale and bias alone.
+    dtype: of the result; None follows the parameters.
+  """
+  if folded:
+    return Affine(dtype=dtype, name=name)(x)
+  return BatchNorm(dtype=dtype, name=name)(x, train)
+
+
+def activate(
+  x: Float[Array, '*B C'],
+  activation: str | None,
+  *,
+  name: str = 'activation',
+  dtype: Any = None,
+) -> Float[Array, '*B C']:
+  """One of `ACTIVATIONS`, or none, inside a compact module.
+
+  Raises:
+    UsageError: an unknown activation.
+  """
+  if activation is None:
+    return x
+  if activation == 'prelu':
+    return PReLU(dtype=dtype, name=name)(x)
+  if activation not in ACTIVATIONS:
+    raise UsageError(
+      f'activation {activation!r}: use one of {", ".join(ACTIVATIONS)}'
+    )
+  return jax.nn.relu(x) if activation == 'relu' else jax.nn.relu6(x)

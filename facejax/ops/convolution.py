@@ -1,184 +1,121 @@
-"""Convolutions of compact nets, each by the path that its platform runs well.
+"""Convolutions of compact nets, each by the way that its platform runs well.
 
-XLA on CPU runs grouped convolutions, and convolutions of few input channels,
-an order of magnitude below the machine. There the same sums are taken as
-shifted multiply-adds or as one matrix product over patches. TPU and GPU keep
-the convolution. Values agree to float rounding on every path.
-
-Layout is NHWC; kernels are HWIO, depthwise ones [kh, kw, 1, C].
+Layout is NHWC; kernels are HWIO, [kh, kw, C / groups, O].
 """
-
-import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from facejax.array_typing import Array, Float
+from facejax.errors import DataError
+from facejax.ops.depthwise import depthwise_conv, global_depthwise_conv
+from facejax.ops.paths import DIMENSIONS, Padding, by_path, windows
 
-Padding = tuple[tuple[int, int], tuple[int, int]]
-PATHS = ('auto', 'convolution', 'shifts')
-# Of the stacked products in a kernel's gradient: within a core's cache.
-_CHUNK_BYTES = 1 << 22
-_DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-
-
-def _by_path(path: str, shifts: Callable, convolution: Callable, *arrays):
-  """Runs one of two equal functions, chosen by name or by platform."""
-  if path == 'auto':
-    return lax.platform_dependent(*arrays, cpu=shifts, default=convolution)
-  if path not in PATHS:
-    raise ValueError(f'path {path!r} is none of {PATHS}')
-  return {'shifts': shifts, 'convolution': convolution}[path](*arrays)
+# Up to so many input channels CPUs multiply patches faster than XLA convolves.
+_FEW_CHANNELS = 4
 
 
-def _windows(x, kernel_size, strides, padding):
-  """The kh * kw shifted views [B, h, w, C] that a kernel's taps multiply."""
-  (top, bottom), (left, right) = padding
-  # Interior padding of zero; a negative edge crops.
-  x = lax.pad(
-    x,
-    jnp.zeros((), x.dtype),
-    ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)),
-  )
-  batch, height, width, channels = x.shape
-  (kh, kw), (sh, sw) = kernel_size, strides
-  rows = (height - kh) // sh + 1
-  columns = (width - kw) // sw + 1
-  return [
-    lax.slice(
-      x,
-      (0, i, j, 0),
-      (batch, i + (rows - 1) * sh + 1, j + (columns - 1) * sw + 1, channels),
-      (1, sh, sw, 1),
-    )
-    for i in range(kh)
-    for j in range(kw)
-  ]
-
-
-def _shifted_sum(x, taps, kernel_size, strides, padding):
-  """Sum over the taps [kh * kw, 1, 1, 1, C] of shifted inputs."""
-  windows = _windows(x, kernel_size, strides, padding)
-  return sum(window * tap for window, tap in zip(windows, taps, strict=True))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _depthwise_shifts(x, kernel, strides, padding):
-  taps = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
-  return _shifted_sum(x, taps, kernel.shape[:2], strides, padding)
-
-
-def _depthwise_shifts_forward(x, kernel, strides, padding):
-  return _depthwise_shifts(x, kernel, strides, padding), (x, kernel)
-
-
-def _kernel_gradient(x, cotangent, kernel_size, strides, padding):
-  """Sum over images and positions of shifted input * cotangent, float32.
-
-  The kh * kw products are stacked for one reduction, a few images at a time:
-  all at once they would be many times the activations, and writing and
-  reading them back took a quarter of the training step. A chunk takes every
-  n-th image, so that a batch split over devices stays where it is.
-  """
-  taps = kernel_size[0] * kernel_size[1]
-  batch = x.shape[0]
-  wanted = max(1, taps * cotangent.size * 4 // _CHUNK_BYTES)
-  chunks = next(n for n in range(min(wanted, batch), 0, -1) if batch % n == 0)
-
-  def split(array):
-    return array.reshape(batch // chunks, chunks, *array.shape[1:])
-
-  def add_chunk(index, total):
-    part, factor = (
-      lax.dynamic_index_in_dim(split(array), index, axis=1, keepdims=False)
-      for array in (x, cotangent)
-    )
-    windows = _windows(part, kernel_size, strides, padding)
-    products = jnp.stack([window * factor for window in windows], axis=-2)
-    return total + products.sum((0, 1, 2), dtype=jnp.float32)
-
-  zero = jnp.zeros((taps, x.shape[-1]), jnp.float32)
-  return lax.fori_loop(0, chunks, add_chunk, zero)
-
-
-def _depthwise_shifts_backward(strides, padding, saved, cotangent):
-  """Both gradients as shifts; autodiff would scatter nine padded arrays.
-
-  The input's gradient correlates the dilated cotangent with the flipped
-  kernel.
-  """
-  x, kernel = saved
-  kh, kw, _, channels = kernel.shape
-  edges = []
-  for axis, k in ((1, kh), (2, kw)):
-    low = padding[axis - 1][0]
-    dilated = (cotangent.shape[axis] - 1) * strides[axis - 1] + 1
-    edges.append((k - 1 - low, x.shape[axis] + low - dilated))
-  spread = lax.pad(
-    cotangent,
-    jnp.zeros((), cotangent.dtype),
-    ((0, 0, 0), (0, 0, strides[0] - 1), (0, 0, strides[1] - 1), (0, 0, 0)),
-  )
-  flipped = kernel[::-1, ::-1].reshape(-1, 1, 1, 1, channels)
-  dx = _shifted_sum(spread, flipped, (kh, kw), (1, 1), tuple(edges))
-  dkernel = _kernel_gradient(x, cotangent, (kh, kw), strides, padding)
-  return dx, dkernel.reshape(kernel.shape).astype(kernel.dtype)
-
-
-_depthwise_shifts.defvjp(_depthwise_shifts_forward, _depthwise_shifts_backward)
-
-
-def depthwise_conv(
+def conv(
   x: Float[Array, 'B H W C'],
-  kernel: Float[Array, 'kh kw 1 C'],
+  kernel: Float[Array, 'kh kw I O'],
   *,
   strides: tuple[int, int] = (1, 1),
-  padding: Padding = ((1, 1), (1, 1)),
+  padding: Padding = ((0, 0), (0, 0)),
+  groups: int = 1,
   path: str = 'auto',
-) -> Float[Array, 'B h w C']:
-  """One kernel per channel: y_c = x_c * k_c.
+) -> Float[Array, 'B h w O']:
+  """Any convolution of a face net, by the best way for its shape.
 
   Args:
-    x: feature map.
-    kernel: one kh x kw kernel per channel.
+    x: feature map, C = I * groups.
+    kernel: HWIO; output o looks at the I channels of group o // (O / groups).
     strides: vertical and horizontal step.
     padding: zeros before and after each spatial axis.
-    path: 'shifts', 'convolution', or 'auto', which takes shifts on CPU.
+    groups: that divide the channels; C of them is a depthwise convolution.
+    path: see `ops.paths.by_path`.
 
   Returns:
     The convolved map; the dtype is that of `x`.
 
   Raises:
+    DataError: the kernel does not fit the channels, or is larger than the map.
     ValueError: an unknown path.
   """
-
-  def shifts(x, kernel):
-    return _depthwise_shifts(x, kernel, strides, padding)
-
-  def convolution(x, kernel):
-    return lax.conv_general_dilated(
-      x,
-      kernel,
-      strides,
-      padding,
-      dimension_numbers=_DIMENSIONS,
-      feature_group_count=x.shape[-1],
+  _check_fit(x, kernel, padding, groups)
+  kernel_size, whole = kernel.shape[:2], not any(map(any, padding))
+  covers = whole and kernel_size == x.shape[1:3]
+  depthwise = groups == x.shape[-1] == kernel.shape[-1]
+  if depthwise and covers:
+    return global_depthwise_conv(x, kernel)[:, None, None]
+  if depthwise:
+    return depthwise_conv(
+      x, kernel, strides=strides, padding=padding, path=path
     )
+  if groups > 1:
+    return grouped_conv(
+      x, kernel, strides=strides, padding=padding, groups=groups, path=path
+    )
+  if kernel_size == (1, 1) and whole:
+    return pointwise_conv(x[:, :: strides[0], :: strides[1]], kernel)
+  if covers:
+    return dense_over_map(x, kernel)[:, None, None]
+  if x.shape[-1] <= _FEW_CHANNELS:
+    return stem_conv(x, kernel, strides=strides, padding=padding, path=path)
+  return lax.conv_general_dilated(
+    x, kernel, strides, padding, dimension_numbers=DIMENSIONS
+  )
 
-  return _by_path(path, shifts, convolution, x, kernel)
+
+def _check_fit(x, kernel, padding: Padding, groups: int) -> None:
+  """Raises DataError unless the kernel fits the map."""
+  inputs, outputs = kernel.shape[2:]
+  if inputs * groups != x.shape[-1] or outputs % groups:
+    raise DataError(
+      f'a kernel of {kernel.shape} in {groups} groups does not fit a map of '
+      f'{x.shape[-1]} channels'
+    )
+  for size, k, edges in zip(x.shape[1:3], kernel.shape, padding, strict=False):
+    if size + sum(edges) < k:
+      raise DataError(
+        f'a map of {x.shape[1:3]} is too small for a kernel of '
+        f'{kernel.shape[:2]}: use larger images or fewer strides'
+      )
 
 
-def global_depthwise_conv(
-  x: Float[Array, 'B H W C'], kernel: Float[Array, 'H W 1 C']
-) -> Float[Array, 'B C']:
-  """Weights every position of every channel: y_c = sum_ij k_ijc x_ijc.
+@jax.custom_vjp
+def pointwise_conv(
+  x: Float[Array, 'B H W C'],
+  kernel: Float[Array, '1 1 C O'],
+) -> Float[Array, 'B H W O']:
+  """A 1 x 1 convolution as one matrix product over all positions."""
+  return jnp.einsum('bhwc,co->bhwo', x, kernel[0, 0])
 
-  References:
-    MobileFaceNets, arXiv 1804.07573, section 3.2 (spec 2.1).
+
+def _pointwise_forward(x, kernel):
+  return pointwise_conv(x, kernel), (x, kernel)
+
+
+def _pointwise_backward(saved, cotangent):
+  """Contracts the positions of both sides as they lie in memory.
+
+  Autodiff transposes the cotangent first, which takes a CPU several times as
+  long as the product.
   """
-  return jnp.einsum('bhwc,hwc->bc', x, kernel[:, :, 0])
+  x, kernel = saved
+  dx = jnp.einsum('bhwo,co->bhwc', cotangent, kernel[0, 0])
+  dkernel = jnp.einsum('bhwc,bhwo->co', x, cotangent)
+  return dx, dkernel[None, None]
+
+
+pointwise_conv.defvjp(_pointwise_forward, _pointwise_backward)
+
+
+def dense_over_map(
+  x: Float[Array, 'B H W C'], kernel: Float[Array, 'H W C O']
+) -> Float[Array, 'B O']:
+  """A dense layer over all positions and channels."""
+  return jnp.einsum('bhwc,hwco->bo', x, kernel)
 
 
 def stem_conv(
@@ -196,8 +133,8 @@ def stem_conv(
     kernel: HWIO kernel.
     strides: vertical and horizontal step.
     padding: zeros before and after each spatial axis.
-    path: 'shifts' multiplies gathered patches by the kernel as a matrix,
-      'convolution' convolves, 'auto' takes shifts on CPU.
+    path: 'shifts' multiplies gathered patches by the kernel as a matrix, see
+      `ops.paths.by_path`.
 
   Returns:
     The convolved map; the dtype is that of `x`.
@@ -207,21 +144,65 @@ def stem_conv(
   """
 
   def shifts(x, kernel):
-    windows = _windows(x, kernel.shape[:2], strides, padding)
-    patches = jnp.concatenate(windows, axis=-1)
+    views = windows(x, kernel.shape[:2], strides, padding)
+    patches = jnp.concatenate(views, axis=-1)
     return pointwise_conv(patches, kernel.reshape(1, 1, -1, kernel.shape[-1]))
 
   def convolution(x, kernel):
     return lax.conv_general_dilated(
-      x, kernel, strides, padding, dimension_numbers=_DIMENSIONS
+      x, kernel, strides, padding, dimension_numbers=DIMENSIONS
     )
 
-  return _by_path(path, shifts, convolution, x, kernel)
+  return by_path(path, shifts, convolution, x, kernel)
 
 
-def pointwise_conv(
+def grouped_conv(
   x: Float[Array, 'B H W C'],
-  kernel: Float[Array, '1 1 C O'],
-) -> Float[Array, 'B H W O']:
-  """A 1 x 1 convolution as one matrix product over all positions."""
-  return jnp.einsum('bhwc,co->bhwo', x, kernel[0, 0])
+  kernel: Float[Array, 'kh kw I O'],
+  *,
+  strides: tuple[int, int] = (1, 1),
+  padding: Padding = ((0, 0), (0, 0)),
+  groups: int,
+  path: str = 'auto',
+) -> Float[Array, 'B h w O']:
+  """A convolution whose outputs look at one of several groups of channels.
+
+  Args:
+    x: feature map, C = I * groups.
+    kernel: HWIO; output o looks at group o // (O / groups).
+    strides: vertical and horizontal step.
+    padding: zeros before and after each spatial axis.
+    groups: G.
+    path: 'shifts' sums matrix products a group over the kernel's taps, see
+      `ops.paths.by_path`.
+
+  Returns:
+    The convolved map; the dtype is that of `x`.
+
+  Raises:
+    ValueError: an unknown path.
+  """
+
+  def shifts(x, kernel):
+    kh, kw, inputs, outputs = kernel.shape
+    taps = kernel.reshape(kh * kw, inputs, groups, outputs // groups)
+    views = windows(x, (kh, kw), strides, padding)
+    y = sum(
+      jnp.einsum(
+        'bhwgi,igo->bhwgo', v.reshape(*v.shape[:3], groups, inputs), tap
+      )
+      for v, tap in zip(views, taps, strict=True)
+    )
+    return y.reshape(*y.shape[:3], outputs)
+
+  def convolution(x, kernel):
+    return lax.conv_general_dilated(
+      x,
+      kernel,
+      strides,
+      padding,
+      dimension_numbers=DIMENSIONS,
+      feature_group_count=groups,
+    )
+
+  return by_path(path, shifts, convolution, x, kernel)

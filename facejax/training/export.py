@@ -16,13 +16,13 @@ from facejax.data.augmentation import Augmentation
 from facejax.data.pipeline import FaceSource, make_pipeline
 from facejax.data.preprocessing import Preprocessing
 from facejax.data.records import FaceRecords
+from facejax.evaluation.calibration import calibrate
 from facejax.files import PathLike
 from facejax.inference.description import describe_model
 from facejax.inference.embedding import (
   EmbedFunction,
   make_embed_function,
 )
-from facejax.training.calibration import calibrate
 from facejax.training.state import TrainState, split_head
 from facejax.training.step import (
   TernarySchedule,

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from facejax import files
 from facejax.errors import CheckpointError, UsageError
 from facejax.files import Path
+from facejax.models.face_net import COMPUTE_FIELDS
 
 _LEAST = {
   'seed': 0,
@@ -95,6 +96,26 @@ def _check_weights(config: ConfigDict) -> None:
     )
 
 
+def _check_model(config: ConfigDict) -> None:
+  """Raises UsageError for models and images that cannot be."""
+  for name in ('model.image_size', 'data.crop'):
+    value = _field(config, name)
+    good = _is_sequence(value, 2) and all(
+      isinstance(side, int) and side > 0 for side in value
+    )
+    _check(good, name, value, "height and width, such as '(112, 112)'")
+  for name in COMPUTE_FIELDS:
+    if name in config.model:
+      raise UsageError(
+        f'model.{name}: says how to compute, not what the model is: it belongs '
+        "to no recipe's model (config.dtype sets the type)"
+      )
+  # A field that recipes need not name: every architecture has a default.
+  channels = config.model.get('image_channels', 3)
+  use = '3 for RGB or 1 for grey'
+  _check(channels in (1, 3), 'model.image_channels', channels, use)
+
+
 def check_config(config: ConfigDict) -> None:
   """Refuses values that no run can have.
 
@@ -108,12 +129,7 @@ def check_config(config: ConfigDict) -> None:
     value = _field(config, name)
     _check(value >= least, name, value, f'{least} or more')
   _check(config.seed <= _MAX_SEED, 'seed', config.seed, f'up to {_MAX_SEED}')
-  for name in ('model.image_size', 'data.crop'):
-    value = _field(config, name)
-    good = _is_sequence(value, 2) and all(
-      isinstance(side, int) and side > 0 for side in value
-    )
-    _check(good, name, value, "height and width, such as '(112, 112)'")
+  _check_model(config)
   for name, kind, use in (
     ('weight_decay', (int, float), '((REGEX, RATE), ...)'),
     ('ternary.rules', str, '((REGEX, GRANULARITY), ...)'),

@@ -22,11 +22,11 @@ from facejax.data.pipeline import check_position, make_pipeline, make_position
 from facejax.data.preprocessing import Preprocessing
 from facejax.data.records import FaceRecords
 from facejax.errors import UsageError
+from facejax.evaluation.calibration import check_held_out
 from facejax.losses.margins import MARGINS
 from facejax.parallel import class_sharded
 from facejax.parallel import mesh as mesh_lib
 from facejax.training import optimizer, step
-from facejax.training.calibration import check_held_out
 from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
 from facejax.training.export import Exporter
 from facejax.training.loop_checks import check_config, data_paths
@@ -35,6 +35,8 @@ from facejax.training.warm_start import warm_start
 
 # Padded to the mesh, which may be another one when a run goes on.
 _PADDED = '.*class_weights'
+# By the channels of the model's input.
+_COLOR_ORDERS = {1: 'GRAY', 3: 'RGB'}
 
 
 @dataclasses.dataclass
@@ -118,8 +120,12 @@ def build_run(
   source = open_faces(data_paths(config), config.data.weights)
   fields = config.model.to_dict()
   architecture = fields.pop('name')
-  model = models.get_model(architecture, **fields)
-  preprocessing = Preprocessing(model.image_size, tuple(config.data.crop))
+  model = models.get_model(architecture, **fields, dtype=config.dtype)
+  preprocessing = Preprocessing(
+    model.image_size,
+    tuple(config.data.crop),
+    color_order=_COLOR_ORDERS[model.image_channels],
+  )
   schedule = optimizer.make_schedule(
     total_steps=config.total_steps, **config.learning_rate
   )
@@ -138,6 +144,7 @@ def build_run(
     image_size=model.image_size,
     num_identities=source.num_identities,
     mesh=mesh,
+    image_channels=model.image_channels,
   )
   trees.check_rules(config.weight_decay, state.params, 'weight_decay')
   trees.check_rules([(f, 0) for f in frozen], state.params, 'frozen')

@@ -55,18 +55,20 @@ def create_state(
   image_size: tuple[int, int],
   num_identities: int,
   mesh: Mesh,
+  image_channels: int = 3,
 ) -> tuple[TrainState, TrainState]:
   """Initial state, each leaf created on the devices that will hold it.
 
   The values do not depend on the mesh. Class weights are Xavier uniform.
 
   Args:
-    model: maps images [B, H, W, 3] to embeddings [B, D].
+    model: maps images [B, H, W, C] to embeddings [B, D].
     tx: the optimiser.
     key: of the initial values.
     image_size: (height, width) of the model's input.
     num_identities: K.
     mesh: the device mesh.
+    image_channels: C of the model's input.
 
   Returns:
     The state, and the tree of its shardings.
@@ -76,7 +78,7 @@ def create_state(
 
   def initialise(key):
     model_key, head_key = jax.random.split(key)
-    images = jnp.zeros((1, *image_size, 3), jnp.float32)
+    images = jnp.zeros((1, *image_size, image_channels), jnp.float32)
     variables = model.init(model_key, images, False)
     embedding = model.apply(variables, images, False)
     weights = xavier(head_key, (num_identities, embedding.shape[-1]))

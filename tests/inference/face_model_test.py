@@ -88,7 +88,17 @@ class EmbedTest(ModelTestCase):
     (np.zeros((112, 112, 3), np.uint8),),
     (np.zeros((2, 64, 64, 3), np.uint8),),
     (np.zeros((2, 112, 112, 1), np.uint8),),
-    ([[0]],),
+    (np.zeros((2, 112, 112, 4), np.uint8),),
+    (np.zeros((2, 3, 112, 112), np.uint8),),
+    (np.zeros((2, 112, 32, 3), np.uint8),),
+    (np.zeros((2, 112, 112, 3), np.int8),),
+    (np.zeros((2, 112, 112, 3), np.uint16),),
+    (np.zeros((2, 112, 112, 3), bool),),
+    (np.zeros((0, 112, 112, 3), np.float32),),
+    (jnp.zeros((2, 112, 112, 3), jnp.bfloat16),),
+    (None,),
+    ('face.jpg',),
+    ([np.zeros((112, 112, 3), np.uint8)],),
   )
   def test_other_images_are_refused(self, images):
     tiny_model.write(self.path)

@@ -1,5 +1,8 @@
 """A model small enough to be written and loaded in a test in no time."""
 
+import functools
+import os
+import tempfile
 from unittest import mock
 
 import jax
@@ -10,6 +13,7 @@ from flax import linen as nn
 from facejax import models
 from facejax.checkpoint.model_directory import write_model_directory
 from facejax.data.preprocessing import Preprocessing
+from facejax.inference import FaceModel, load_model
 from facejax.inference.description import describe_model
 
 RULES = (('.*kernel', 'filter'),)
@@ -64,6 +68,15 @@ def write(path, *, rules=None, classifier=None, **options):
     classifier=classifier,
   )
   return variables
+
+
+@functools.cache
+def loaded() -> FaceModel:
+  """One that tests share which only embed with it."""
+  with registered(), tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'model')
+    write(path)
+    return load_model(path, verify=False)
 
 
 def random_faces(batch, size=112):

@@ -1,5 +1,7 @@
 """MobileFaceNet's counts are the paper's, its outputs finite and lawful."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,9 @@ from absl.testing import parameterized
 from facejax.errors import DataError, UsageError
 from facejax.models import MODELS, get_model
 from facejax.models.counts import Counts, count_model
-from facejax.models.mobilefacenet import scale_width
+from facejax.models.stages import scale_width
+from tests.models.numpy_variables import numpy_variables
+from tests.models.small_mobile import SMALL
 
 TWO_BLOCKS = ((2, 64, 1, 2), (2, 64, 1, 1))
 
@@ -23,11 +27,15 @@ PUBLISHED = (
 )
 
 
+def _count(name, **fields):
+  return count_model(get_model(name, **fields))
+
+
 class CountsTest(chex.TestCase):
   @parameterized.parameters(*PUBLISHED)
   def test_counts_are_those_of_the_paper(self, name, image_size, *counts):
-    model = get_model(name, image_size=image_size)
-    self.assertEqual(count_model(model, image_size), Counts(*counts))
+    size = 512 if name.endswith('m') else 128
+    self.assertEqual(_count(name, image_size=image_size), Counts(*counts, size))
 
   @parameterized.product(
     name=('mobilefacenet_m', 'mobilefacenet_s'),
@@ -35,16 +43,52 @@ class CountsTest(chex.TestCase):
   )
   def test_variants_shrink_with_their_kernel(self, name, image_size):
     """Only the global kernel depends on the input: 7x7, 7x6, 6x6."""
-    full = count_model(get_model(name), (112, 112))
-    small = count_model(get_model(name, image_size=image_size), image_size)
+    full = _count(name, image_size=(112, 112))
+    small = _count(name, image_size=image_size)
     positions = 49 - (image_size[0] // 16) * (image_size[1] // 16)
     channels = 512 if name.endswith('m') else 128
     self.assertEqual(full.parameters - small.parameters, positions * channels)
 
   @parameterized.parameters((256, 1_068_928), (512, 1_200_512))
   def test_larger_embeddings(self, size, parameters):
-    model = get_model('mobilefacenet', embedding_size=size)
-    self.assertEqual(count_model(model, (112, 112)).parameters, parameters)
+    counts = _count('mobilefacenet', embedding_size=size)
+    self.assertEqual(counts.parameters, parameters)
+
+  def test_relu_has_no_slopes(self):
+    self.assertEqual(
+      _count('mobilefacenet', activation='relu'),
+      Counts(995_584, 985_792, 220_965_376, 128),
+    )
+
+  def test_twice_the_expansion_is_not_the_row_of_the_paper(self):
+    """The paper's Table 2 prints 1.1 M for it."""
+    counts = _count('mobilefacenet', expansion_scale=2.0)
+    self.assertEqual(counts.parameters, 1_841_408)
+    self.assertEqual(round(counts.multiply_adds / 1e6), 431)
+
+  @parameterized.parameters(
+    ('residual', 16, 23_040),
+    ('residual', 4, 92_160),
+    ('depthwise', 16, 116_736),
+    ('depthwise', 4, 466_944),
+  )
+  def test_squeeze_and_excite_adds(self, position, ratio, extra):
+    counts = _count('mobilefacenet', se_ratio=ratio, se_position=position)
+    self.assertEqual(counts.parameters, 1_003_136 + extra)
+    self.assertEqual(counts.multiply_adds, 220_965_376 + extra)
+
+  def test_tails_differ_by_the_global_layer(self):
+    """49 positions of 512 channels; 128 embeddings of all of them."""
+    counted = {
+      tail: _count('mobilefacenet', tail=tail) for tail in ('average', 'dense')
+    }
+    self.assertEqual(
+      counted['average'].parameters, 1_003_136 - 49 * 512 - 2 * 512
+    )
+    self.assertEqual(
+      counted['dense'].parameters - counted['average'].parameters,
+      48 * 512 * 128,
+    )
 
   def test_width_scales_in_multiples_of_eight(self):
     self.assertEqual(
@@ -64,24 +108,27 @@ class MobileFaceNetTest(chex.TestCase):
       **fields,
     )
     images = jax.random.normal(jax.random.key(1), (4, 32, 32, 3))
-    return model, model.init(jax.random.key(0), images, False), images
+    return model, numpy_variables(model, images, False), images
+
+  def embed(self, model, variables, images):
+    """Compiled whole: one by one, operations compile for seconds."""
+    return jax.jit(lambda v, x: model.apply(v, x, False))(variables, images)
 
   def test_paths_give_one_embedding(self):
     model, variables, images = self.small()
-    expected = model.apply(variables, images, False)
+    expected = self.embed(model, variables, images)
     chex.assert_shape(expected, (4, 16))
     for path in ('shifts', 'convolution'):
-      other = self.small(path=path)[0]
+      other = self.small(conv_path=path)[0]
       np.testing.assert_allclose(
-        other.apply(variables, images, False), expected, atol=1e-4
+        self.embed(other, variables, images), expected, atol=1e-4
       )
 
   def test_half_precision_stays_close_with_float32_parameters(self):
     model, variables, images = self.small()
     half = self.small(dtype=jnp.bfloat16)[0]
-    got = half.apply(variables, images, False)
+    got, expected = (self.embed(m, variables, images) for m in (half, model))
     self.assertEqual(got.dtype, jnp.bfloat16)
-    expected = model.apply(variables, images, False)
     cosine = (got * expected).sum(1) / (
       jnp.linalg.norm(got, axis=1) * jnp.linalg.norm(expected, axis=1)
     )
@@ -89,15 +136,20 @@ class MobileFaceNetTest(chex.TestCase):
 
   def test_training_moves_the_statistics_and_inference_does_not(self):
     model, variables, images = self.small()
-    _, trained = model.apply(variables, images, True, mutable=['batch_stats'])
+
+    def statistics(train):
+      _, moved = jax.jit(
+        lambda v, x: model.apply(v, x, train, mutable=['batch_stats'])
+      )(variables, images)
+      return moved['batch_stats']
+
     moved = jax.tree.map(
       lambda a, b: bool((a != b).any()),
-      trained['batch_stats'],
+      statistics(True),
       variables['batch_stats'],
     )
     self.assertTrue(all(jax.tree.leaves(moved)))
-    _, still = model.apply(variables, images, False, mutable=['batch_stats'])
-    chex.assert_trees_all_equal(still['batch_stats'], variables['batch_stats'])
+    chex.assert_trees_all_equal(statistics(False), variables['batch_stats'])
 
   def test_images_of_another_size_are_refused(self):
     model, variables, _ = self.small()
@@ -106,15 +158,25 @@ class MobileFaceNetTest(chex.TestCase):
 
 
 class GetModelTest(chex.TestCase):
-  def test_every_model_embeds(self):
-    for name in MODELS:
-      model = get_model(name, image_size=(32, 32), width=0.25)
-      output = jax.eval_shape(
-        lambda model=model: model.init_with_output(
-          jax.random.key(0), jnp.zeros((2, 32, 32, 3)), False
-        )[0]
-      )
-      self.assertEqual(output.shape[0], 2)
+  @parameterized.parameters(*SMALL)
+  def test_every_mobile_model_embeds(self, name):
+    model = get_model(name, **SMALL[name])
+    images = jnp.zeros((2, *model.image_size, 3))
+    output = jax.eval_shape(
+      lambda: model.init_with_output(jax.random.key(0), images, False)[0]
+    )
+    self.assertEqual(output.shape[0], 2)
+    self.assertIn(name, MODELS)
+
+  @parameterized.parameters(
+    ({'tail': 'max'}, "tail 'max': use one of depthwise, average, dense"),
+    ({'se_position': 'stem'}, "se_position 'stem': use one of depthwise"),
+    ({'activation': 'gelu'}, "activation 'gelu': use one of prelu"),
+    ({'tail': 'dense', 'embedding_size': None}, 'needs an embedding_size'),
+  )
+  def test_a_field_of_no_meaning_is_refused(self, fields, message):
+    with self.assertRaisesRegex(UsageError, message):
+      count_model(get_model('mobilefacenet', **fields))
 
   def test_an_unknown_name_is_answered_with_the_nearest(self):
     with self.assertRaisesRegex(UsageError, 'use mobilefacenet'):
@@ -132,8 +194,9 @@ class DropoutTest(chex.TestCase):
       stages=TWO_BLOCKS,
     )  # fmt: skip
     images = jax.random.normal(jax.random.key(1), (4, 32, 32, 3))
-    variables = model.init(jax.random.key(0), images, False)
+    variables = numpy_variables(model, images, False)
 
+    @functools.partial(jax.jit, static_argnums=0)
     def embed(train, seed):
       return model.apply(
         variables, images, train, mutable=['batch_stats'],

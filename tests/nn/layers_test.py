@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from facejax.nn import layers
+from facejax.nn import blocks, layers
 
 
 class PReLUTest(chex.TestCase):
@@ -23,9 +23,9 @@ class InitialisationTest(chex.TestCase):
   def test_kernels_start_with_their_true_fan_out(self):
     x = jnp.zeros((1, 8, 8, 64))
     cases = (
-      (layers.PointwiseConv(256), math.sqrt(2 / 256)),
-      (layers.DepthwiseConv(), math.sqrt(2 / 9)),
-      (layers.Conv(128), math.sqrt(2 / (9 * 128))),
+      (layers.Conv(256), math.sqrt(2 / 256)),
+      (layers.Conv(64, 3, groups=64), math.sqrt(2 / 9)),
+      (layers.Conv(128, 3), math.sqrt(2 / (9 * 128))),
     )
     for layer, expected in cases:
       kernel = layer.init(jax.random.key(0), x)['params']['kernel']
@@ -37,7 +37,7 @@ class InitialisationTest(chex.TestCase):
 class ConvNormTest(chex.TestCase):
   def test_statistics_are_those_of_the_batch(self):
     x = jax.random.normal(jax.random.key(0), (8, 4, 4, 3))
-    layer = layers.ConvNorm(layers.PointwiseConv(5, parent=None), linear=True)
+    layer = blocks.ConvNorm(5, activation=None)
     variables = layer.init(jax.random.key(1), x, False)
     y, _ = layer.apply(variables, x, True, mutable=['batch_stats'])
     np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-5)

@@ -50,6 +50,7 @@ class RefusalTest(chex.TestCase):
       UsageError,
       'augmentation: mirror is 1.5, use 0 to 1',
     ),
+    ({'dtype': 'int8'}, UsageError, "dtype 'int8': use float32, bfloat16"),
     ({'model__image_size': (32,)}, UsageError, 'model.image_size=.*height'),
     ({'data__crop': (112, 0)}, UsageError, 'data.crop=.*height and width'),
     ({'data__crop': (112, 120)}, DataError, 'crop .* is larger than'),

@@ -8,7 +8,7 @@ import numpy as np
 
 from facejax.data.records import FaceRecords
 from facejax.errors import DataError
-from facejax.training import calibration
+from facejax.evaluation import calibration
 from tests.preparation import face_sets
 
 

@@ -1,4 +1,4 @@
-"""Thresholds of a model, from people that were held out of its training."""
+"""Thresholds of a model from people held out of its training; its mean."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from facejax import files
 from facejax.array_typing import Float, Int
 from facejax.data.images import decode_image
 from facejax.data.mixture import MixedFaces
@@ -17,6 +18,7 @@ from facejax.evaluation.intervals import wilson_interval
 from facejax.inference.embedding import normalize_rows
 
 MAX_IMAGES = 4096  # 8.4 million pairs, 64 MB of scores
+MEAN_IMAGES = 2048
 
 
 def pair_scores(
@@ -61,16 +63,10 @@ def calibrate(
     DataError: fewer than two people, or nobody with two images.
   """
   count = min(len(held_out), MAX_IMAGES)
-  records = [held_out[index] for index in range(count)]
-  images = np.stack(
-    [decode_image(record['image'], record['key']) for record in records]
+  embeddings = _embed_records(
+    embed, held_out, np.arange(count), batch_size=batch_size
   )
-  queued = [
-    embed_padded(embed, images[start : start + batch_size], batch_size)
-    for start in range(0, count, batch_size)
-  ]
-  embeddings = np.concatenate([np.asarray(x, np.float32) for x in queued])
-  labels = np.array([record['label'] for record in records])
+  labels = held_out.labels()[:count]
   scores, same = pair_scores(normalize_rows(embeddings), labels)
   impostors = int((~same).sum())
   if not 0 < impostors < len(same):
@@ -98,6 +94,45 @@ def calibrate(
     'num_genuine_pairs': len(same) - impostors,
     'at': entries,
   }
+
+
+def mean_embedding(
+  embed: Callable[[np.ndarray], jax.Array],
+  faces: FaceRecords,
+  *,
+  batch_size: int = 128,
+) -> tuple[Float[np.ndarray, ' D'], int]:
+  """Mean raw embedding, for mode 'centred' of `evaluation.modes`.
+
+  Args:
+    embed: uint8 crops [B, 112, 112, 3] to raw embeddings.
+    faces: up to 2,048 of them count, evenly spread over the set.
+    batch_size: images in one call of `embed`.
+
+  Returns:
+    float32 [D], and the number of faces.
+  """
+  count = min(len(faces), MEAN_IMAGES)
+  spread = np.linspace(0, len(faces) - 1, count).round().astype(np.int64)
+  embeddings = _embed_records(embed, faces, spread, batch_size=batch_size)
+  return embeddings.mean(0), count
+
+
+def _embed_records(
+  embed: Callable[[np.ndarray], jax.Array],
+  faces: FaceRecords,
+  indices: Int[np.ndarray, ' N'],
+  *,
+  batch_size: int,
+) -> Float[np.ndarray, 'N D']:
+  """Raw embeddings of some faces, in the order of the indices."""
+  queued = []
+  starts = range(0, len(indices), batch_size)
+  for start in files.progress(starts, desc='embedding', unit='batch', delay=5):
+    records = faces.__getitems__(indices[start : start + batch_size])
+    crops = [decode_image(face['image'], face['key']) for face in records]
+    queued.append(embed_padded(embed, np.stack(crops), batch_size))
+  return np.concatenate([np.asarray(x, np.float32) for x in queued])
 
 
 def check_held_out(

@@ -1,0 +1,1 @@
+"""Weights of other systems: their files, and what fits them here."""

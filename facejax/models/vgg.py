@@ -1,0 +1,66 @@
+"""VGG-Face: sixteen layers of the VGG design.
+
+References:
+  Parkhi et al., Deep Face Recognition, 2015, Table 3 (spec 4.2).
+"""
+
+from flax import linen as nn
+
+from facejax.array_typing import Array, Float
+from facejax.models.face_net import FaceNet
+from facejax.models.stages import scale_width
+from facejax.nn.pooling import max_pool_ceil
+
+# Channels and convolutions of every stage.
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+FC6_FEATURES = 4096
+
+
+class VGGFace(FaceNet):
+  """Five stages of 3 x 3 convolutions, a maximum after each, fc6 and fc7.
+
+  The embedding is what the published classifier sees: fc7 after its ReLU.
+
+  Attributes:
+    image_size: (height, width) of the input, pixels; any, fc6 covers the map.
+    width: factor on all channels but the embedding's.
+    embedding_size: D, outputs of fc7.
+    dropout: share that a training step drops of fc6 and of fc7; needs the key
+      'dropout'.
+    stages: (channels, convolutions) of every stage; the default is the
+      paper's.
+  """
+
+  image_size: tuple[int, int] = (224, 224)
+  width: float = 1.0
+  embedding_size: int = 4096
+  dropout: float = 0.5
+  stages: tuple[tuple[int, int], ...] = STAGES
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, 'B H W C'], train: bool
+  ) -> Float[Array, 'B D']:
+    """Embeds normalised faces, see `FaceNet`."""
+    self.check_images(images)
+    x = images
+    for s, (features, convolutions) in enumerate(self.stages, 1):
+      for k in range(1, convolutions + 1):
+        x = self.conv(
+          scale_width(features, self.width),
+          3,
+          use_bias=True,
+          name=f'conv{s}_{k}',
+        )(x)
+        x = nn.relu(x)
+      x = max_pool_ceil(x, 2, 2)
+    dense = (
+      ('fc6', scale_width(FC6_FEATURES, self.width)),
+      ('fc7', self.embedding_size),
+    )
+    for name, features in dense:
+      x = self.conv(
+        features, x.shape[1:3], padding=0, use_bias=True, name=name
+      )(x)
+      x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
+    return x[:, 0, 0]
