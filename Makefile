@@ -16,7 +16,7 @@ test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
