@@ -5,12 +5,10 @@ import dataclasses
 import functools
 import math
 
-import jax
-import jax.numpy as jnp
-
 from benchmarks import facejax_mobilefacenet as ours
 from benchmarks.settings import Settings
 from facejax import trees
+from facejax.models.tracing import trace_model
 
 # Gigabytes a second, from the makers' data sheets; the first part of a name
 # that a device's kind contains counts.
@@ -52,36 +50,20 @@ class LayerCost:
 @functools.cache
 def layer_costs(settings: Settings) -> list[LayerCost]:
   """The convolutions in the order of computation."""
-  model = ours.make_model(settings, folded=True)
-  images = jnp.zeros((1, *model.image_size, model.image_channels))
-
-  def run(key):
-    variables = model.init(key, images, False)
-    _, captured = model.apply(
-      variables,
-      images,
-      False,
-      capture_intermediates=lambda module, _: module.name == 'conv',
-      mutable=['intermediates'],
-    )
-    return variables['params'], captured['intermediates']
-
-  params, captured = jax.eval_shape(run, jax.random.key(0))
-  kernels = trees.named_leaves(params)
-  outputs = trees.named_leaves(captured)
   costs = []
-  for layer in ours.layer_names(settings):
-    kernel = kernels[f'{layer}/conv/kernel'].shape
-    _, height, width, channels = outputs[f'{layer}/conv/__call__/0'].shape
-    stride = ours.strides_of(layer)
-    depthwise = kernel[2] == 1
-    inputs = math.prod(kernel[:2]) if layer == 'global' else height * width
-    inputs *= stride**2 * (channels if depthwise else kernel[2])
+  for layer in trace_model(ours.make_model(settings, folded=True)).layers:
+    if layer.kind != 'conv':
+      continue
+    height, width, inputs, outputs = layer.params['kernel']
+    # A layer without a stride sees its whole map at once.
+    seen = height * width
+    if layer.strides is not None:
+      seen = layer.strides**2 * layer.positions
     costs.append(
       LayerCost(
-        layer,
-        math.prod(kernel) * height * width,
-        inputs + height * width * channels,
+        layer.name.removesuffix('/conv'),
+        math.prod(layer.params['kernel']) * layer.positions,
+        seen * inputs * layer.groups + layer.positions * outputs,
       )
     )
   return costs

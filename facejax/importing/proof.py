@@ -9,8 +9,16 @@ from facejax.errors import DataError
 from facejax.files import PathLike
 from facejax.inference.embedding import normalize_rows
 
-_DEFECTS = (LookupError, NotImplementedError, RuntimeError, TypeError)
-_DEFECTS += (ValueError, ArithmeticError, OSError)
+# What the reference implementation raises for graphs that it cannot run; of
+# RuntimeError also for operations that it does not have.
+_DEFECTS = (
+  ArithmeticError,
+  LookupError,
+  OSError,
+  RuntimeError,
+  TypeError,
+  ValueError,
+)
 
 
 def embed_by_graph(

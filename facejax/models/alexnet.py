@@ -69,8 +69,6 @@ class AlexNet(FaceNet):
       ('fc7', self.embedding_size),
     )
     for name, features in dense:
-      x = self.conv(
-        features, x.shape[1:3], padding=0, use_bias=True, name=name
-      )(x)
+      x = self.dense(x, features, name=name)
       x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
     return x[:, 0, 0]

@@ -57,6 +57,22 @@ class FaceNet(nn.Module):
     """`Conv` with this model's dtype and path."""
     return functools.partial(Conv, dtype=self.dtype, conv_path=self.conv_path)
 
+  def dense(
+    self, x: Float[Array, 'B H W C'], features: int, *, name: str, **fields: Any
+  ) -> Float[Array, 'B 1 1 O']:
+    """A biased dense layer over the whole map, inside a compact module.
+
+    Args:
+      x: feature map.
+      features: O.
+      name: of the `Conv` whose kernel is the map.
+      **fields: of it, such as `kernel_init`.
+    """
+    conv = self.conv(
+      features, x.shape[1:3], padding=0, use_bias=True, name=name, **fields
+    )
+    return conv(x)
+
   @property
   def conv_norm(self) -> Callable[..., ConvNorm]:
     """`ConvNorm` with this model's folding, dtype and path."""

@@ -50,12 +50,5 @@ class LeNet5(FaceNet):
         name=f'conv{k}',
       )(x)
       x = max_pool_ceil(x, 2, 2)
-    x = self.conv(
-      self.embedding_size,
-      x.shape[1:3],
-      padding=0,
-      use_bias=True,
-      kernel_init=_xavier,
-      name='fc1',
-    )(x)
+    x = self.dense(x, self.embedding_size, name='fc1', kernel_init=_xavier)
     return nn.relu(x)[:, 0, 0]

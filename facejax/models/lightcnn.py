@@ -85,5 +85,5 @@ class LightCNN(FaceNet):
   def _embed(self, x: Array, conv: Callable[..., nn.Module]) -> Array:
     """A dense layer over the map, by MFM or plain."""
     if self.version == 2:
-      conv = functools.partial(self.conv, use_bias=True)
+      return self.dense(x, self.embedding_size, name='embed')
     return conv(self.embedding_size, x.shape[1:3], padding=0, name='embed')(x)

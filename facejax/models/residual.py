@@ -75,7 +75,5 @@ class ResidualFaceNet(FaceNet):
         x = self.make_unit(features, strides, f'stage{s}_unit{u}')(x, train)
     x = self.norm(x, train, name='output_norm')
     x = nn.Dropout(self.dropout, deterministic=not train)(x)
-    x = self.conv(
-      self.embedding_size, x.shape[1:3], padding=0, use_bias=True, name='embed'
-    )(x)
+    x = self.dense(x, self.embedding_size, name='embed')
     return self.norm(x, train, name='embed_norm')[:, 0, 0]

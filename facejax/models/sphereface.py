@@ -89,12 +89,5 @@ class SphereFace(FaceNet):
       x = PReLU(name=f'stage{s}_activation')(x)
       for u in range(count):
         x = Unit(self.conv, name=f'stage{s}_unit{u}')(x)
-    x = self.conv(
-      self.embedding_size,
-      x.shape[1:3],
-      padding=0,
-      use_bias=True,
-      kernel_init=_xavier,
-      name='embed',
-    )(x)
+    x = self.dense(x, self.embedding_size, name='embed', kernel_init=_xavier)
     return x[:, 0, 0]
