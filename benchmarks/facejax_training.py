@@ -1,7 +1,6 @@
 """Our training step of the speed benchmarks, and what all sides start from."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,12 @@ from benchmarks import facejax_mobilefacenet as ours
 from benchmarks.settings import Settings
 from facejax.array_typing import PyTree
 from facejax.data.preprocessing import Preprocessing
-from facejax.losses.margins import arcface
+from facejax.losses.margin_loss import make_margin_loss
 from facejax.models.face_net import FaceNet
-from facejax.parallel import class_sharded
 from facejax.parallel import mesh as mesh_lib
+from facejax.parallel.head import MarginHead
 from facejax.training import optimizer, state, step
+from facejax.training.learner import Learner
 
 IDENTITIES = 379
 SCALE, MARGIN = 30.0, 0.4
@@ -54,35 +54,22 @@ def draw_input(settings: Settings, batch_size: int) -> TrainInput:
   )
 
 
-def _initial_state(inputs: TrainInput, tx: Any, mesh: Any) -> tuple:
+def _initial_state(inputs: TrainInput, learner: Learner) -> tuple:
   """The state on its devices, and its shardings."""
-  rows = class_sharded.padded_rows(IDENTITIES, mesh.size)
-  padding = ((0, rows - IDENTITIES), (0, 0))
+  rows = learner.head.rows
+  weights = np.pad(inputs.class_weights, ((0, rows - IDENTITIES), (0, 0)))
   params = state.join_head(
-    inputs.variables['params'], np.pad(inputs.class_weights, padding)
+    inputs.variables['params'], {'class_weights': weights}
   )
   current = state.TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
     batch_stats=inputs.variables['batch_stats'],
-    opt_state=tx.init(params),
+    opt_state=learner.tx.init(params),
+    ema={},
   )
-  shardings = mesh_lib.tree_shardings(current, mesh)
+  _, shardings = state.abstract_state(learner)
   return jax.device_put(current, shardings), shardings
-
-
-def _loss_function(mesh: Any) -> Callable[..., tuple]:
-  def loss(embeddings, labels, class_weights, *, margin):
-    return class_sharded.margin_cross_entropy(
-      embeddings,
-      labels,
-      class_weights,
-      num_identities=IDENTITIES,
-      mesh=mesh,
-      margin_function=functools.partial(arcface, scale=SCALE, margin=margin),
-    )
-
-  return loss
 
 
 def make_step(
@@ -110,19 +97,21 @@ def make_step(
     'constant', peak=LEARNING_RATE, total_steps=100
   )
   tx = optimizer.make_optimizer(schedule, weight_decay=[('.*kernel', 4e-5)])
-  current, shardings = _initial_state(inputs, tx, mesh)
+  learner = Learner(
+    model,
+    MarginHead(
+      make_margin_loss('arcface', scale=SCALE, margin=MARGIN), IDENTITIES, mesh
+    ),
+    tx,
+    schedule,
+    Preprocessing(image_size=model.image_size),
+  )
+  current, shardings = _initial_state(inputs, learner)
   batch = jax.device_put(
     {'image': inputs.images, 'label': inputs.labels},
     mesh_lib.batch_sharding(mesh),
   )
-  train_step = step.make_train_step(
-    model,
-    tx,
-    loss_function=_loss_function(mesh),
-    schedule=schedule,
-    margin=step.margin_warmup(MARGIN, 0),
-    preprocessing=Preprocessing(image_size=model.image_size),
-  )
+  train_step = step.make_train_step(learner)
   compiled = (
     step.compile_step(train_step, mesh, shardings)
     .lower(current, batch)

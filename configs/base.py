@@ -1,8 +1,9 @@
 """Every field of a training config, with defaults that a recipe overrides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 # The paper's two weight decays (spec 2.4): a larger one after the global
 # operator. Norms and slopes do not decay.
@@ -11,6 +12,10 @@ PAPER_WEIGHT_DECAY = (
   ('head/class_weights', 4e-4),
   ('.*kernel', 4e-5),
 )
+
+# Options that several recipes have: the gradient of InsightFace's ArcFace, and
+# Partial FC as its authors begin it, with a tenth of the identities in a step.
+HEAD_WORDS = ('straight_through', 'partial_fc')
 
 
 def get_base() -> ConfigDict:
@@ -63,23 +68,64 @@ def get_base() -> ConfigDict:
           'occlusion_size': 0.5,
         },
       },
-      # The margin rises from zero over warmup_steps.
       'loss': {
-        'name': 'arcface',
-        'scale': 64.0,
-        'margin': 0.5,
+        'name': 'arcface',  # see facejax.losses.margins
+        # The margin rises from zero over so many steps.
         'warmup_steps': 0,
+        # Cosines with other identities above this count as 0: they may be the
+        # same person under another label.
+        'filter_threshold': placeholder(float),
+        # Constants of the loss; None means its own, and one that the chosen
+        # loss does not have is refused.
+        'scale': placeholder(float),
+        'margin': placeholder(float),
+        'm1': placeholder(float),  # combined_margin: m1, m2, m3
+        'm2': placeholder(float),
+        'm3': placeholder(float),
+        'easy': placeholder(bool),
+        'straight_through': placeholder(bool),  # InsightFace's gradient
+        'sub_centers': placeholder(int),
+        'concentration': placeholder(float),  # adaface: h
+        'lambda_base': placeholder(float),  # a_softmax
+        'lambda_gamma': placeholder(float),
+        'lambda_power': placeholder(float),
+        'lambda_min': placeholder(float),
+        'rescale_gradient': placeholder(bool),  # the official layer's
       },
-      'optimizer': {'momentum': 0.9, 'nesterov': False},
+      'head': {
+        # Share of the identities in a step; below 1 it is Partial FC.
+        'sample_rate': 1.0,
+        # Whether rows that were not sampled move by momentum and decay.
+        'dense_momentum': False,
+        'initializer': 'xavier_uniform',  # or normal, of deviation 0.01
+        # Axes of the mesh that split the identities.
+        'axes': ('data', 'model'),
+      },
+      'optimizer': {
+        'momentum': 0.9,
+        'nesterov': False,
+        # Longest gradient of the net, not of the head; 0 clips none.
+        'clip_norm': 0.0,
+      },
       'learning_rate': {
-        'kind': 'steps',  # steps, cosine or constant
+        'kind': 'steps',  # steps, poly, cosine or constant
         'peak': 0.1,
         'warmup_steps': 0,
         'milestones': (),
         'factor': 0.1,
+        'power': 1.0,  # of poly
       },
       # (regex over parameter names, rate), first match wins.
       'weight_decay': PAPER_WEIGHT_DECAY,
+      # (regex, factor of the learning rate), first match wins.
+      'rate_multipliers': (),
+      # Parts that a batch goes through the net in, one after the other.
+      'micro_batches': 1,
+      # Compute activations again instead of keeping them: less memory.
+      'remat': False,
+      # Of a moving average of the net, which is then what is evaluated and
+      # deployed; 0 keeps none.
+      'ema_decay': 0.0,
       # Regexes of layers that do not change.
       'frozen': (),
       # A model directory to start from; layers match by path and shape.
@@ -95,7 +141,14 @@ def get_base() -> ConfigDict:
       },
       # Devices along 'data' and 'model'; -1 takes all.
       'mesh': {'data': -1, 'model': 1},
-      'checkpoint': {'every_steps': 1000, 'keep': 3},
+      'checkpoint': {
+        'every_steps': 1000,
+        'keep': 3,  # the newest
+        # Metric whose best step is kept too, such as
+        # 'evaluation/lfw/accuracy'; '' keeps none.
+        'best_metric': '',
+        'best_is': 'max',  # or min
+      },
       # name -> {kind, every_steps, ...}, see training/evaluators.py.
       'evaluators': {},
     },
@@ -131,6 +184,15 @@ def parse_words(
   if len(chosen) > 1:
     raise ValueError(f'{" and ".join(chosen)}: name one model')
   return chosen[0], frozenset(words) - {*variants}
+
+
+def set_head(config: ConfigDict, options: Collection[str]) -> None:
+  """Follows those of `HEAD_WORDS` that are among the options of a recipe."""
+  if 'straight_through' in options:
+    config.loss.straight_through = True
+  if 'partial_fc' in options:
+    config.head.sample_rate = 0.1
+    config.head.initializer = 'normal'
 
 
 def parse_arg(arg: str, variants: Sequence[str]) -> tuple[str, bool]:

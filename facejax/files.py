@@ -143,8 +143,10 @@ def progress(
   *,
   desc: str,
   total: int | None = None,
+  initial: int = 0,
   unit: str = 'it',
   delay: float | int = 0,
+  shown: bool = True,
 ) -> Iterable[T]:
   """Wraps an iterable in a progress bar on stderr with rate and time left.
 
@@ -152,16 +154,21 @@ def progress(
     items: to pass on.
     desc: what is being done.
     total: number of items, if it is known.
+    initial: items done before, when work goes on.
     unit: what an item is called.
     delay: seconds within which work that is done shows no bar.
+    shown: False for all but the first process of a job.
   """
   return tqdm_auto.tqdm(
     items,
     desc=desc,
     total=total,
+    initial=initial,
     unit=unit,
     file=sys.stderr,
     delay=delay,
     mininterval=0.5 if sys.stderr.isatty() else 10.0,
     dynamic_ncols=True,
+    # Where it is shown, TQDM_DISABLE still counts.
+    **({} if shown else {'disable': True}),
   )

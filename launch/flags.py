@@ -5,6 +5,7 @@ it ignores, and all scripts can be imported into one test process.
 """
 
 import functools
+from typing import NamedTuple
 
 from absl import flags
 
@@ -92,4 +93,70 @@ def test_embeddings() -> flags.FlagHolder[str]:
   """Its embeddings."""
   return flags.DEFINE_string(
     'test_embeddings', None, 'Saved embeddings (.npz) of the test set.'
+  )
+
+
+class ProcessFlags(NamedTuple):
+  """How a command is one of several processes, by `launch.processes`."""
+
+  local_processes: flags.FlagHolder[int]
+  distributed: flags.FlagHolder[bool]
+  coordinator: flags.FlagHolder[str]
+  num_processes: flags.FlagHolder[int]
+  process_id: flags.FlagHolder[int]
+  local_device_ids: flags.FlagHolder[list[str]]
+  heartbeat_seconds: flags.FlagHolder[int]
+  connect_seconds: flags.FlagHolder[int]
+
+
+@functools.cache
+def processes() -> ProcessFlags:
+  """Several processes for one run; launch/README.md shows them at work."""
+  return ProcessFlags(
+    flags.DEFINE_integer(
+      'local_processes',
+      1,
+      'Processes that the command starts of itself on this host, one a GPU (on '
+      'a CPU, --cpu_devices devices each, by default one).',
+      lower_bound=1,
+    ),
+    flags.DEFINE_bool(
+      'distributed',
+      False,
+      'This is one process of a job of Slurm (by srun), GKE, a TPU pod or Open '
+      'MPI, which says the rest.',
+    ),
+    flags.DEFINE_string(
+      'coordinator',
+      None,
+      'HOST:PORT of process 0, any free port of its host, the same for all; '
+      'with --num_processes and --process_id, where no cluster is detected.',
+    ),
+    flags.DEFINE_integer(
+      'num_processes', None, 'Processes of the job.', lower_bound=1
+    ),
+    flags.DEFINE_integer(
+      'process_id',
+      None,
+      'Number of this process, from 0; process 0 writes the logs.',
+      lower_bound=0,
+    ),
+    flags.DEFINE_list(
+      'local_device_ids',
+      [],
+      'GPUs of this host that the process takes, such as 0 or 0,1; by default '
+      'all, under Slurm and Open MPI the one of its local rank.',
+    ),
+    flags.DEFINE_integer(
+      'heartbeat_seconds',
+      None,
+      'Silence after which a process counts as lost and the others end: 100 if '
+      'not given, 2 or more, the same for all.',
+    ),
+    flags.DEFINE_integer(
+      'connect_seconds',
+      None,
+      'How long the processes may take to find each other: 300 if not given.',
+      lower_bound=1,
+    ),
   )

@@ -1,8 +1,10 @@
 """Runs a launch script: flags, errors as one line, the result as JSON.
 
 Exit codes: 0 done; 1 the input cannot be used; 2 the command was asked for
-wrongly; 130 interrupted. Any other exception is a defect and keeps its
-traceback.
+wrongly; 75 stopped by SIGTERM after saving, or another process of the job was
+lost: the same command goes on; 130 interrupted. Any other exception is a defect
+and keeps its traceback. A process of several that fails tells the others, so
+that all end, with its code (launch/README.md).
 """
 
 import ast
@@ -13,11 +15,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from facejax.errors import UserError
+from facejax.errors import Interrupted, UserError
 from launch import allocator
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,9 +33,19 @@ _BAD_PATH = (
 )
 
 
-def _fail(message: str, code: int) -> None:
-  """One line on stderr, then the exit code."""
-  print('error: ' + ' '.join(str(message).split()), file=sys.stderr)
+def _job() -> ModuleType | None:
+  """The module that speaks to the other processes; None if there are none."""
+  # Whoever is in a job has loaded it, and others need not wait for JAX.
+  multihost = sys.modules.get('facejax.parallel.multihost')
+  return multihost if multihost is not None and multihost.in_job() else None
+
+
+def _fail(message: str, code: int) -> NoReturn:
+  """One line on stderr, then the exit code, for all processes of a job."""
+  line = ' '.join(str(message).split())
+  print('error: ' + line, file=sys.stderr)
+  if job := _job():
+    job.leave(code, line)
   sys.exit(code)
 
 
@@ -100,6 +113,25 @@ def _parse(argv: Sequence[str]) -> list[str]:
   return rest
 
 
+def _fail_for_user(error: BaseException) -> None:
+  """Exits by a line if the user can mend the error; returns if not."""
+  if isinstance(error, Interrupted):  # all processes are at their end
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(error.exit_code)
+  if isinstance(error, UserError):
+    _fail(str(error), error.exit_code)
+  if isinstance(error, KeyboardInterrupt):
+    _fail('interrupted', 130)
+  if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    _fail(
+      f'no space left to write {error.filename or "the output"}: free some '
+      'and run the command again; what was saved before is intact',
+      1,
+    )
+  if isinstance(error, OSError) and error.errno in _BAD_PATH and error.filename:
+    _fail(f'{error.filename}: {error.strerror}', 1)
+
+
 def run(main: Callable[[Sequence[str]], dict[str, Any] | None]) -> None:
   """Parses flags, calls `main` and prints its result as the last line.
 
@@ -113,21 +145,14 @@ def run(main: Callable[[Sequence[str]], dict[str, Any] | None]) -> None:
     logging.set_verbosity(logging.WARNING)
     try:
       result = main(argv[1:])
-    except UserError as error:
-      _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-      _fail('interrupted', 130)
-    except OSError as error:
-      if error.errno in _NO_SPACE:
-        _fail(
-          f'no space left to write {error.filename or "the output"}: free some '
-          'and run the command again; what was saved before is intact',
-          1,
-        )
-      if error.errno in _BAD_PATH and error.filename:
-        _fail(f'{error.filename}: {error.strerror}', 1)
+      line = None if result is None else json.dumps(result, allow_nan=False)
+    except (Exception, KeyboardInterrupt) as error:
+      _fail_for_user(error)
+      if job := _job():
+        traceback.print_exc()
+        job.leave(1, f'{type(error).__name__}: {error}')
       raise
-    if result is not None:
-      print(json.dumps(result, allow_nan=False), flush=True)
+    if line is not None:
+      print(line, flush=True)
 
   app.run(call, flags_parser=_parse)

@@ -1,6 +1,5 @@
 """Checkpoints of a training run: save, prune, restore the latest good one."""
 
-import sys
 from typing import Any
 
 import jax
@@ -9,10 +8,11 @@ import orbax.checkpoint as ocp
 from facejax import trees
 from facejax.array_typing import PyTree
 from facejax.checkpoint import disk
-from facejax.checkpoint.packed_handler import PackedRestore, PackedSave
-from facejax.checkpoint.structure import check_same_structure
+from facejax.checkpoint.packed_handler import PackedSave
+from facejax.checkpoint.ranking import Ranking
+from facejax.checkpoint.reading import read_packed, read_state
 from facejax.compression import ternary
-from facejax.errors import CheckpointError
+from facejax.errors import CheckpointError, PeerError
 from facejax.files import Path, PathLike
 
 
@@ -29,46 +29,85 @@ class CheckpointStore:
     directory: the folder.
   """
 
-  def __init__(self, directory: PathLike, *, max_to_keep: int | None = 3):
+  def __init__(
+    self,
+    directory: PathLike,
+    *,
+    max_to_keep: int | None = 3,
+    keep_best: str | None = None,
+    best_is: str = 'max',
+    read_only: bool = False,
+  ):
     """Opens or creates the folder and removes unfinished saves from it.
 
     Args:
       directory: local path or gs://.
       max_to_keep: newest steps that are kept; None keeps all.
+      keep_best: a metric, for example 'evaluation/lfw/accuracy'; the step where
+        it is best is kept as well.
+      best_is: 'max' or 'min'.
+      read_only: changes nothing in the folder, and refuses to save.
 
     Raises:
-      CheckpointError: it is a file, or the folder cannot be created.
+      CheckpointError: it is a file, or the folder cannot be created, or, to
+        read only, is not there.
+      UsageError: `best_is` is something else.
     """
     self.directory = Path(directory).absolute()
+    self._read_only = read_only
     self._unusable: list[int] = []
-    if self.directory.exists() and not self.directory.is_dir():
-      raise CheckpointError(
-        f'{self.directory} is a file: name a folder for the checkpoints'
-      )
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=max_to_keep, cleanup_tmp_directories=True
-    )
+    self._ranking = Ranking(self.directory, metric=keep_best, best_is=best_is)
+    self._check_directory()
     try:
       with disk.full_disk_is_an_error(self.directory):
-        self._manager = ocp.CheckpointManager(
-          self.directory,
-          options=options,
-          item_names=('state', 'data', 'packed'),
-        )
+        self._manager = self._open(max_to_keep)
     except OSError as error:
       raise CheckpointError(
         f'{self.directory}: cannot hold checkpoints ({error.strerror})'
       ) from None
 
+  def _check_directory(self) -> None:
+    if self.directory.exists() and not self.directory.is_dir():
+      raise CheckpointError(
+        f'{self.directory} is a file: name a folder for the checkpoints'
+      )
+    if self._read_only and not self.directory.exists():
+      raise CheckpointError(f'{self.directory}: no such folder of checkpoints')
+
+  def _open(self, max_to_keep: int | None) -> ocp.CheckpointManager:
+    policies = ocp.checkpoint_managers
+    # Not Orbax's read_only, which warns of every default that it changes.
+    options = ocp.CheckpointManagerOptions(
+      preservation_policy=policies.AnyPreservationPolicy(
+        [policies.LatestN(max_to_keep), self._ranking]
+      ),
+      create=not self._read_only,
+      cleanup_tmp_directories=not self._read_only,
+    )
+    items = ('state', 'data', 'packed')
+    return ocp.CheckpointManager(
+      self.directory, options=options, item_names=items
+    )
+
   def __enter__(self) -> 'CheckpointStore':
     return self
 
-  def __exit__(self, *exception: Any) -> None:
-    self.close()
+  def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+    # A save under way needs every process: without one it would never end.
+    if not isinstance(error, PeerError):
+      self.close()
 
   def steps(self) -> list[int]:
     """Steps on disk, oldest first, whether they can be read or not."""
     return sorted(self._manager.all_steps())
+
+  def best_step(self) -> int | None:
+    """The newest step where `keep_best` is best; None if none has a value."""
+    return self._ranking.best(self.steps())
+
+  def metrics_of(self, step: int) -> dict[str, float]:
+    """What a step was saved with; {} if that cannot be read."""
+    return self._ranking.metrics_of(step)
 
   def save(
     self,
@@ -86,17 +125,21 @@ class CheckpointStore:
       state: any tree of arrays.
       data_position: JSON values.
       packed: (float parameters, ternary rules) to store packed as well.
-      metrics: JSON values kept with the step.
+      metrics: kept with the step, the same on every process.
 
     Returns:
       False if the step is saved already.
 
     Raises:
-      CheckpointError: the disk is full, now or in the save before this one.
+      CheckpointError: the disk is full, now or in the save before this one, or
+        the store was opened to read only.
     """
+    if self._read_only:
+      raise CheckpointError(f'{self.directory} was opened to read only')
     self._set_aside_unusable()
     if step in self._manager.all_steps():
       return False
+    self._ranking.add(step, metrics or {})
     items = {
       'state': ocp.args.StandardSave(state),
       'data': ocp.args.JsonSave(data_position),
@@ -113,7 +156,11 @@ class CheckpointStore:
       )
 
   def restore_latest(
-    self, abstract_state: PyTree, *, padded: str | None = None
+    self,
+    abstract_state: PyTree,
+    *,
+    padded: str | None = None,
+    before: int | None = None,
   ) -> tuple[PyTree, dict[str, Any], int] | None:
     """The newest step that can be read.
 
@@ -123,30 +170,21 @@ class CheckpointStore:
       padded: a regex over names; such arrays are cut or filled with zeros
         along their first axis, which the mesh pads. Every other array must
         agree in shape and dtype.
+      before: takes no step later than this one; None takes any.
 
     Returns:
-      (state, data position, step), or None if there is no checkpoint.
+      (state, data position, step), or None if there is no such checkpoint.
 
     Raises:
       CheckpointError: a checkpoint of something else, or none that can be
         read where there are some.
     """
-    steps = self.steps()
+    steps = [s for s in self.steps() if before is None or s <= before]
     for step in reversed(steps):
-      try:
-        state, position = self._restore(step, abstract_state, padded)
-      except CheckpointError:
-        raise
-      except Exception as error:  # Orbax raises just that for damaged data
-        self._unusable.append(step)
-        if jax.process_index() == 0:
-          print(
-            f'warning: checkpoint {self.directory / str(step)} cannot be '
-            f'read, trying the one before ({disk.first_line(error)})',
-            file=sys.stderr,
-          )
-        continue
-      return state, position, step
+      found = read_state(self._path(step), abstract_state, padded=padded)
+      if found is not None:
+        return (*found, step)
+      self._unusable.append(step)
     if steps:
       raise CheckpointError(
         f'{self.directory}: none of the checkpoints {steps} can be read; '
@@ -160,18 +198,9 @@ class CheckpointStore:
     Raises:
       CheckpointError: the step has none, or it cannot be read.
     """
-    path = self.directory / str(step) / 'packed'
-    if not path.exists():
-      raise CheckpointError(f'{path.parent} holds no packed model')
-    args = ocp.args.Composite(packed=PackedRestore(shardings))
-    try:
-      return self._manager.restore(step, args=args).packed
-    except CheckpointError:
-      raise
-    except Exception as error:  # Orbax raises just that for damaged data
-      raise CheckpointError(
-        f'{path} cannot be read ({disk.first_line(error)})'
-      ) from error
+    return read_packed(
+      self._manager, self._path(step), step, shardings=shardings
+    )
 
   def wait_until_finished(self) -> None:
     """Returns when the last save is on disk.
@@ -191,25 +220,8 @@ class CheckpointStore:
     with disk.full_disk_is_an_error(self.directory):
       self._manager.close()
 
-  def _restore(
-    self, step: int, abstract_state: PyTree, padded: str | None
-  ) -> tuple[PyTree, dict[str, Any]]:
-    """One step, after its structure has been checked."""
-    path = self.directory / str(step)
-    handler = ocp.StandardCheckpointHandler()
-    stored = handler.metadata(path / 'state').tree
-    handler.close()
-    check_same_structure(
-      stored, abstract_state, f'checkpoint {path}', padded=padded
-    )
-    restored = self._manager.restore(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(abstract_state, strict=padded is None),
-        data=ocp.args.JsonRestore(),
-      ),
-    )
-    return restored.state, restored.data
+  def _path(self, step: int) -> Path:
+    return self.directory / str(step)
 
   def _set_aside_unusable(self) -> None:
     """Renames steps that could not be read, so that they can be saved anew.
@@ -218,10 +230,10 @@ class CheckpointStore:
     """
     if not self._unusable:
       return
-    if jax.process_index() == 0:
-      for step in self._unusable:
-        path = self.directory / str(step)
-        path.rename(self.directory / f'{step}.unusable')
+    for step in self._unusable:
+      self._ranking.forget(step)
+      if jax.process_index() == 0:
+        self._path(step).rename(self.directory / f'{step}.unusable')
     self._unusable = []
     ocp.utils.sync_global_processes('facejax_set_aside_unusable')
     self._manager.reload()

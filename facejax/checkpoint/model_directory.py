@@ -2,7 +2,8 @@
 
   model.json    what the model is and how to use it, see `FIELDS`
   params/       Orbax item of its variables, float or packed in 2 bits
-  classifier/   Orbax item of the class weights [K, D], if they were kept
+  classifier/   Orbax item of the class weights [K, D], or [K, C, D] with
+                sub-centres, if they were kept
 
 It appears whole or not at all, and opens on any number of devices.
 """
@@ -64,7 +65,7 @@ class ModelDirectory:
     return self.description['storage'] == 'packed'
 
   @functools.cached_property
-  def classifier(self) -> Float[AnyArray, 'K D'] | None:
+  def classifier(self) -> Float[AnyArray, 'K *C D'] | None:
     """The class weights, read on first use; None if they were not kept."""
     path = self.path / 'classifier'
     if not path.exists():
@@ -106,7 +107,7 @@ def write_model_directory(
   description: dict[str, Any],
   variables: PyTree,
   rules: ternary.Rules | None = None,
-  classifier: Float[AnyArray, 'K D'] | None = None,
+  classifier: Float[AnyArray, 'K *C D'] | None = None,
   overwrite: bool = False,
 ) -> None:
   """Writes a model directory, whole or not at all.

@@ -218,6 +218,33 @@ def make_pipeline(
   return iter(dataset)
 
 
+def batch_records(
+  source: FaceSource, *, step: int, batch_size: int, seed: int
+) -> list[tuple[int, str, int]]:
+  """What a batch holds, without decoding its images.
+
+  Args:
+    source: the faces, as of `make_pipeline`.
+    step: global step from 0, s; the run logs it as s + 1.
+    batch_size: images a step over all processes, B.
+    seed: of the pipeline.
+
+  Returns:
+    (place in the source, key, label) of the images s B .. (s + 1) B - 1, in
+    that order; process p of n trained on every n-th from the p-th on.
+
+  Raises:
+    DataError: a record is corrupt; names it.
+  """
+  order = FaceOrder(source, seed=seed)
+  first = step * batch_size
+  indices = [int(order[first + row]) for row in range(batch_size)]
+  return [
+    (index, record['key'], int(record['label']))
+    for index, record in zip(indices, _read(source, indices), strict=True)
+  ]
+
+
 def make_position(
   source: FaceSource, *, step: int, seed: int, batch_size: int
 ) -> dict[str, Any]:

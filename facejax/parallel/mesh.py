@@ -5,6 +5,7 @@ identity. Images are split over both; parameters are whole on every device
 unless a rule splits them; class weights are split by identity over both.
 """
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -17,8 +18,8 @@ from facejax.errors import UsageError
 
 _DEVICE_COUNT_FLAG = 'xla_force_host_platform_device_count'
 AXES = ('data', 'model')
-# (regex over parameter names, partition of the leaf), first match wins.
-DEFAULT_SHARDING_RULES = (('.*class_weights', PartitionSpec(AXES)),)
+# What has a row for each identity: class weights, their biases, their momentum.
+PER_IDENTITY = '.*head/(class_weights|bias)'
 
 
 def _cores() -> int:
@@ -83,6 +84,20 @@ def make_mesh(
   )
 
 
+def num_shards(mesh: Mesh, axes: Sequence[str] = AXES) -> int:
+  """Parts that axes of the mesh split an array in."""
+  return math.prod(mesh.shape[axis] for axis in axes)
+
+
+def sharding_rules(axes: Sequence[str] = AXES) -> trees.Rules:
+  """(regex over names, partition of the leaf) of a training state.
+
+  Args:
+    axes: that split the identities.
+  """
+  return ((PER_IDENTITY, PartitionSpec(tuple(axes))),)
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
   """The first axis split over all devices."""
   return NamedSharding(mesh, PartitionSpec(AXES))
@@ -93,9 +108,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec())
 
 
-def tree_shardings(
-  tree: PyTree, mesh: Mesh, rules: trees.Rules = DEFAULT_SHARDING_RULES
-) -> PyTree:
+def tree_shardings(tree: PyTree, mesh: Mesh, rules: trees.Rules) -> PyTree:
   """The sharding of each leaf by its name; without a rule, replicated.
 
   Optimiser state is covered by the same rules, since the names of momentum
@@ -109,16 +122,23 @@ def tree_shardings(
   )
 
 
-def check_batch(batch_size: int, mesh: Mesh) -> None:
+def check_batch(batch_size: int, mesh: Mesh, *, micro_batches: int = 1) -> None:
   """Refuses a batch that the devices cannot share equally.
+
+  Args:
+    batch_size: images in a step.
+    mesh: the device mesh.
+    micro_batches: parts that it is divided in first.
 
   Raises:
     UsageError: names the nearest sizes that work.
   """
-  if batch_size < 1 or batch_size % mesh.size:
-    lower = batch_size // mesh.size * mesh.size
-    options = [str(b) for b in (lower, lower + mesh.size) if b > 0]
+  unit = mesh.size * micro_batches
+  if batch_size < 1 or batch_size % unit:
+    lower = batch_size // unit * unit
+    options = [str(b) for b in (lower, lower + unit) if b > 0]
+    parts = f' in {micro_batches} parts' if micro_batches > 1 else ''
     raise UsageError(
-      f'batch_size={batch_size} does not divide over {mesh.size} devices: '
-      f'use {" or ".join(options)}'
+      f'batch_size={batch_size} does not divide over {mesh.size} devices'
+      f'{parts}: use {" or ".join(options)}'
     )

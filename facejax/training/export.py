@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from facejax import files
 from facejax.array_typing import Float, PyTree
 from facejax.checkpoint.model_directory import write_model_directory
 from facejax.data.augmentation import Augmentation
@@ -23,14 +24,18 @@ from facejax.inference.embedding import (
   EmbedFunction,
   make_embed_function,
 )
-from facejax.training.state import TrainState, split_head
-from facejax.training.step import (
-  TernarySchedule,
+from facejax.training.deployed import (
   deployed_rules,
   deployed_variables,
+  float_variables,
 )
+from facejax.training.learner import TernarySchedule
+from facejax.training.state import TrainState, split_head
 
 _MEAN_IMAGES = 2048
+# Class weights are copied whole to every host to be written. Larger ones are
+# left to the checkpoints, which write each part where it lies.
+_CLASSIFIER_BYTES = 2 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +111,17 @@ class Exporter:
       ]
     return np.concatenate(embeddings).mean(0)
 
+  def _classifier(self, class_weights: jax.Array) -> jax.Array | None:
+    """Class weights without what pads them; None if they are too many."""
+    if class_weights.nbytes > _CLASSIFIER_BYTES:
+      if jax.process_index() == 0:
+        files.note(
+          f'class weights of {class_weights.nbytes / 1e9:.1f} GB stay in the '
+          'checkpoints: the model directory is written without them'
+        )
+      return None
+    return class_weights[: self.num_identities]
+
   def write(self, path: PathLike, state: TrainState, steps_done: int) -> None:
     """Writes the model as it stands; packed if it was trained ternary.
 
@@ -115,8 +131,8 @@ class Exporter:
       CheckpointError: the disk is full, or the embeddings are not finite.
     """
     rules = deployed_rules(self.ternary_schedule, steps_done)
-    backbone, class_weights = split_head(state.params)
-    variables = {'params': backbone, 'batch_stats': state.batch_stats}
+    _, head = split_head(state.params)
+    variables = float_variables(state)
     embed = self.embed_function(state, steps_done)
     thresholds = None
     if self.held_out is not None:
@@ -141,6 +157,6 @@ class Exporter:
       description=description,
       variables=variables,
       rules=rules,
-      classifier=class_weights[: self.num_identities],
+      classifier=self._classifier(head['class_weights']),
       overwrite=True,
     )

@@ -7,7 +7,6 @@ any moment and goes on leaves the same files as one that never stopped.
 """
 
 import contextlib
-import math
 from typing import Any
 
 import jax
@@ -15,194 +14,141 @@ from ml_collections import ConfigDict
 
 from facejax import files
 from facejax.checkpoint.manager import CheckpointStore
-from facejax.errors import UserError
+from facejax.errors import Interrupted
 from facejax.files import Path, PathLike
-from facejax.training.evaluators import ScheduledEvaluator
-from facejax.training.loop_checks import check_unchanged
+from facejax.parallel.multihost import StopSignal, peer_failure
+from facejax.training.boundary import Boundary
+from facejax.training.goodput import Goodput
+from facejax.training.loop_changes import check_unchanged
 from facejax.training.loop_setup import (
   Run,
   build_run,
-  data_position,
   make_batches,
   resume_or_start,
 )
-from facejax.training.state import split_head
-from facejax.training.step import deployed_rules
-from facejax.training.writers import Clock, MetricsWriter
+from facejax.training.profiling import ProfileWindow, parse_window
 
 
-class _Boundary:
-  """What happens between two steps: metrics, evaluation, checkpoint, model."""
+def _stop(boundary: Boundary, steps_done: int) -> None:
+  """Saves and ends the run before its end.
 
-  def __init__(
-    self,
-    config: ConfigDict,
-    run: Run,
-    store: CheckpointStore,
-    workdir: Path,
-    start: int,
-  ):
-    self.config, self.run, self.store = config, run, store
-    self.workdir, self.clock = workdir, Clock()
-    self.writer = MetricsWriter(workdir, start_step=start)
-
-  def _is_last(self, steps_done: int) -> bool:
-    return steps_done == self.config.total_steps
-
-  def _turns(self, steps_done: int) -> bool:
-    """Whether the next step is the first ternary one after float ones."""
-    schedule = self.run.ternary_schedule
-    return schedule is not None and steps_done == schedule.from_step > 0
-
-  def _saves(self, steps_done: int) -> bool:
-    every = self.config.checkpoint.every_steps
-    return self._is_last(steps_done) or steps_done % every == 0
-
-  def _evaluators(self, steps_done: int) -> list[ScheduledEvaluator]:
-    always = self._is_last(steps_done) or self._turns(steps_done)
-    return [e for e in self.run.evaluators if always or e.due(steps_done)]
-
-  def is_due(self, steps_done: int) -> bool:
-    """Whether anything but the next step is to be done."""
-    return bool(
-      self._saves(steps_done)
-      or self._turns(steps_done)
-      or self._evaluators(steps_done)
-    )
-
-  def visit(self, steps_done: int) -> None:
-    """Evaluates and saves what is due after `steps_done` steps."""
-    self.clock.pause()
-    self._evaluate(steps_done)
-    if self._turns(steps_done):
-      self._write_float_model(steps_done)
-    if self._saves(steps_done):
-      self._save(steps_done)
-
-  def begin(self, start: int) -> None:
-    """Makes up for a float model that the run so far was not asked for."""
-    folder = self.workdir / 'model_float'
-    if self._turns(start) and not (folder / 'model.json').exists():
-      self._evaluate(start)
-      self._write_float_model(start)
-
-  def _write_float_model(self, steps_done: int) -> None:
-    folder = self.workdir / 'model_float'
-    self.run.exporter.write(folder, self.run.state, steps_done)
-
-  def _evaluate(self, steps_done: int) -> None:
-    # On every process, each by itself: one that waited for the first could
-    # run into the time limit of its next collective operation.
-    due = self._evaluators(steps_done)
-    if not due:
-      return
-    embed = self.run.exporter.embed_function(self.run.state, steps_done)
-    for evaluator in due:
-      measured = evaluator.run(embed)
-      self.writer.write(steps_done, measured)
-      if jax.process_index() == 0:
-        text = ' '.join(f'{k}={v:.4f}' for k, v in measured.items())
-        files.note(f'step {steps_done}: {text}')
-
-  def _save(self, steps_done: int) -> None:
-    rules = deployed_rules(self.run.ternary_schedule, steps_done)
-    packed = None
-    if rules is not None:
-      packed = (split_head(self.run.state.params)[0], rules)
-    self.store.save(
-      steps_done,
-      self.run.state,
-      packed=packed,
-      data_position=data_position(self.config, self.run, steps_done),
-    )
-
-  def finish_step(self, steps_done: int, metrics: Any, bar: Any) -> None:
-    """Waits for a step; writes its metrics where they are due.
-
-    Raises:
-      UserError: its loss is not finite; nothing of it is saved.
-    """
-    jax.block_until_ready(metrics)
-    self.clock.step_done(self.config.data.batch_size)
-    logs = (
-      self._is_last(steps_done) or steps_done % self.config.log_every_steps == 0
-    )
-    if not logs and not self.is_due(steps_done):
-      return
-    values = {name: float(value) for name, value in metrics.items()}
-    rate = self.clock.rate()
-    if logs:
-      self.writer.write(steps_done, values | {'images_per_second': rate})
-    bar.set_postfix_str(
-      f'loss {values["loss"]:.3f}, {rate:.0f} images/s', refresh=False
-    )
-    # A gradient that is not finite spoils the parameters of this very step.
-    if not all(math.isfinite(values[k]) for k in ('loss', 'gradient_norm')):
-      raise UserError(
-        f'the loss is not finite at step {steps_done}: lower '
-        'learning_rate.peak or lengthen loss.warmup_steps and '
-        'learning_rate.warmup_steps; the last checkpoint is intact'
-      )
+  Raises:
+    Interrupted: always.
+  """
+  boundary.save(steps_done)
+  boundary.store.wait_until_finished()
+  raise Interrupted(
+    f'stopped by SIGTERM after step {steps_done} of '
+    f'{boundary.config.total_steps}, which is saved: run the same command '
+    'again to go on'
+  )
 
 
 def _steps(
-  config: ConfigDict, run: Run, boundary: _Boundary, start: int
+  config: ConfigDict,
+  run: Run,
+  boundary: Boundary,
+  profile: ProfileWindow,
+  start: int,
 ) -> None:
   """Runs the steps from `start` on; `run.state` ends up trained."""
+  goodput = boundary.goodput
   bar = files.progress(
-    range(start, config.total_steps), desc='train', unit='step'
+    range(start, config.total_steps),
+    desc='train',
+    unit='step',
+    total=config.total_steps,
+    initial=start,
+    shown=jax.process_index() == 0,
   )
   with (
     contextlib.closing(bar),
     contextlib.closing(make_batches(config, run, start)) as batches,
+    StopSignal() as stop,
   ):
     running = None
     for before in bar:
-      batch = next(batches)
-      with jax.transfer_guard('disallow'):
+      with goodput.spend('data'):
+        batch = next(batches)
+      with profile.annotate(before + 1), jax.transfer_guard('disallow'):
         run.state, metrics = run.compiled_step(run.state, batch)
+      profile.started(before + 1, metrics)
       if running is not None:
         boundary.finish_step(before, running, bar)
       running = metrics
-      if boundary.is_due(before + 1):
+      stops = stop.reached(before + 1)
+      if stops or boundary.is_due(before + 1):
         boundary.finish_step(before + 1, running, bar)
         running = None
         boundary.visit(before + 1)
+      if stops and before + 1 < config.total_steps:
+        _stop(boundary, before + 1)
 
 
-def train(config: ConfigDict, workdir: PathLike) -> dict[str, Any]:
+def train(
+  config: ConfigDict,
+  workdir: PathLike,
+  *,
+  profile_steps: str = '',
+  command: str = 'python -m launch.train ...',
+) -> dict[str, Any]:
   """Trains, or continues, a run and writes its model directory.
 
-  Writes below `workdir`: `checkpoints/`, `metrics.jsonl`, `config.json`,
-  `model/` at the end and, where ternary training starts within the run,
-  `model_float/` at that moment.
+  Writes below `workdir`: `checkpoints/`, `metrics.jsonl`, `tensorboard/`,
+  `config.json`, `model/` at the end; `model_best/` whenever
+  `checkpoint.best_metric` improves; where ternary training starts within the
+  run, `model_float/` at that moment.
 
   Args:
     config: as `configs/base.py` defines it.
     workdir: folder of the run, shared by all processes.
+    profile_steps: steps to profile, such as '10:15', into `profile/`.
+    command: that started the run, for messages.
 
   Returns:
-    step, loss, model_dir, images_per_second; `evaluation`, the last values of
-    every evaluator; for a run that turns ternary also model_float_dir and
-    `evaluation_float`, the values just before it did.
+    step, loss, model_dir, images_per_second, goodput; `evaluation`, the last
+    values of every evaluator; for a run that keeps its best model_best_dir;
+    for one that turns ternary also model_float_dir and `evaluation_float`, the
+    values just before it did.
 
   Raises:
     UserError: a config, data set or checkpoint that cannot be used, a loss
       that is not finite, a full disk; what was saved before stays.
+    Interrupted: SIGTERM came; the step it came in is saved.
   """
-  workdir = Path(workdir)
+  goodput, workdir = Goodput(), Path(workdir)
+  window = parse_window(profile_steps) or (0, 0)
   run = build_run(config)
-  with CheckpointStore(
-    workdir / 'checkpoints', max_to_keep=config.checkpoint.keep
-  ) as store:
+  with contextlib.ExitStack() as stack:
+    store = stack.enter_context(
+      CheckpointStore(
+        workdir / 'checkpoints',
+        max_to_keep=config.checkpoint.keep,
+        keep_best=config.checkpoint.best_metric or None,
+        best_is=config.checkpoint.best_is,
+      )
+    )
     start = resume_or_start(config, run, store)
     if start:
       check_unchanged(config, workdir / 'config.json', start)
     if jax.process_index() == 0:
       files.write_json(workdir / 'config.json', config.to_dict())
-    boundary = _Boundary(config, run, store, workdir, start)
+    boundary = Boundary(
+      config,
+      run,
+      store,
+      workdir,
+      start=start,
+      goodput=goodput,
+      command=command,
+    )
+    stack.callback(boundary.close)
+    profile = ProfileWindow(workdir, *window, start_step=start)
+    stack.callback(profile.close)
+    # Before the store closes, which waits for a save unless a peer is lost.
+    stack.enter_context(peer_failure())
     boundary.begin(start)
-    _steps(config, run, boundary, start)
+    _steps(config, run, boundary, profile, start)
   run.exporter.write(workdir / 'model', run.state, config.total_steps)
   return _summary(config, run, boundary.writer.rows(), workdir)
 
@@ -222,15 +168,18 @@ def _summary(
     }
 
   logged = [row for row in rows if 'loss' in row]
-  last = logged[-1] if logged else {'loss': None, 'images_per_second': 0.0}
+  last = logged[-1] if logged else {'loss': None}
   result = {
     'step': config.total_steps,
     'loss': last['loss'],
     'model_dir': str(workdir / 'model'),
-    'images_per_second': round(last['images_per_second'], 1),
+    'images_per_second': round(last.get('images_per_second', 0.0), 1),
+    'goodput': round(last.get('goodput', 0.0), 3),
     'evaluation': evaluation(config.total_steps),
   }
-  schedule = run.ternary_schedule
+  if (workdir / 'model_best' / 'model.json').exists():
+    result['model_best_dir'] = str(workdir / 'model_best')
+  schedule = run.learner.ternary_schedule
   if schedule and 0 < schedule.from_step < config.total_steps:
     result['model_float_dir'] = str(workdir / 'model_float')
     result['evaluation_float'] = evaluation(schedule.from_step)

@@ -1,17 +1,16 @@
 """What a config must satisfy before anything is built from it."""
 
 import functools
-import json
 import math
 import operator
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from facejax import files
-from facejax.errors import CheckpointError, UsageError
-from facejax.files import Path
+from facejax.errors import UsageError
 from facejax.models.face_net import COMPUTE_FIELDS
+from facejax.parallel.head import INITIALIZERS
+from facejax.parallel.mesh import AXES
 
 _LEAST = {
   'seed': 0,
@@ -19,25 +18,13 @@ _LEAST = {
   'log_every_steps': 1,
   'data.batch_size': 1,
   'data.num_workers': 0,
+  'micro_batches': 1,
   'loss.warmup_steps': 0,
   'ternary.from_step': -1,
   'checkpoint.every_steps': 1,
   'checkpoint.keep': 1,
 }
 _MAX_SEED = 2**32 - 1
-# Fields that leave the steps already done as they were.
-_FREE = (
-  'total_steps',
-  'log_every_steps',
-  'init_from',
-  'data.path',  # the checksums of the data are compared instead
-  'data.weights',  # and their ratio
-  'data.calibration',
-  'data.num_workers',
-  'checkpoint',
-  'evaluators',
-  'mesh',
-)
 
 
 def _field(config: ConfigDict, name: str) -> Any:
@@ -116,6 +103,46 @@ def _check_model(config: ConfigDict) -> None:
   _check(channels in (1, 3), 'model.image_channels', channels, use)
 
 
+def _check_head(config: ConfigDict) -> None:
+  """Raises UsageError for a head, or an average, that cannot be."""
+  head = config.head
+  good = 0 < head.sample_rate <= 1
+  _check(good, 'head.sample_rate', head.sample_rate, 'above 0, up to 1')
+  _check(
+    not head.dense_momentum or head.sample_rate < 1,
+    'head.dense_momentum',
+    head.dense_momentum,
+    'it with head.sample_rate below 1: all rows move in any case at 1',
+  )
+  use = ' or '.join(INITIALIZERS)
+  good = head.initializer in INITIALIZERS
+  _check(good, 'head.initializer', head.initializer, use)
+  good = (
+    _is_sequence(head.axes)
+    and len(set(head.axes)) == len(head.axes) > 0
+    and set(head.axes) <= set(AXES)
+  )
+  use = f"axes of the mesh, such as {AXES} or ('model',)"
+  _check(good, 'head.axes', head.axes, use)
+  good = 0 <= config.ema_decay < 1
+  _check(good, 'ema_decay', config.ema_decay, '0 or more, below 1')
+  clip = config.optimizer.clip_norm
+  _check(0 <= clip < math.inf, 'optimizer.clip_norm', clip, '0 or more')
+
+
+def _check_best(config: ConfigDict) -> None:
+  """Raises UsageError for a best model that nothing measures."""
+  name, best_is = config.checkpoint.best_metric, config.checkpoint.best_is
+  _check(best_is in ('max', 'min'), 'checkpoint.best_is', best_is, 'max or min')
+  measured = [f'evaluation/{evaluator}/' for evaluator in config.evaluators]
+  if name and not any(name.startswith(prefix) for prefix in measured):
+    known = ', '.join(prefix + '...' for prefix in measured)
+    raise UsageError(
+      f'checkpoint.best_metric={name!r}: '
+      + (f'use {known}' if known else 'the recipe has no evaluators')
+    )
+
+
 def check_config(config: ConfigDict) -> None:
   """Refuses values that no run can have.
 
@@ -132,6 +159,7 @@ def check_config(config: ConfigDict) -> None:
   _check_model(config)
   for name, kind, use in (
     ('weight_decay', (int, float), '((REGEX, RATE), ...)'),
+    ('rate_multipliers', (int, float), '((REGEX, FACTOR), ...)'),
     ('ternary.rules', str, '((REGEX, GRANULARITY), ...)'),
   ):
     value = _field(config, name)
@@ -145,70 +173,10 @@ def check_config(config: ConfigDict) -> None:
     good = _is_sequence(value) and all(isinstance(x, kind) for x in value)
     _check(good, name, value, use)
   _check_weights(config)
+  _check_head(config)
+  _check_best(config)
   if config.ternary.from_step >= config.total_steps:
     raise UsageError(
       f'ternary.from_step={config.ternary.from_step} is not before '
       f'total_steps={config.total_steps}: the run would never be ternary'
-    )
-
-
-def _flatten(value: Any, prefix: str = '') -> dict[str, Any]:
-  """Values of nested dicts by dotted name."""
-  if not isinstance(value, dict):
-    return {prefix: value}
-  return {
-    name: leaf
-    for key, inner in value.items()
-    for name, leaf in _flatten(inner, f'{prefix}.{key}'.strip('.')).items()
-  }
-
-
-def _may_change(name: str) -> bool:
-  return any(name == free or name.startswith(free + '.') for free in _FREE)
-
-
-def check_unchanged(config: ConfigDict, path: Path, steps_done: int) -> None:
-  """Refuses to continue a run by another recipe than it was begun with.
-
-  The result would be of neither recipe, and a run whose ternary steps were
-  moved behind its back could call a model ternary that never was. Ternary
-  training may still be added, or moved, where it lies ahead.
-
-  Args:
-    config: of the run that is to go on.
-    path: the config.json of the run so far; nothing is checked without one.
-    steps_done: by the run so far.
-
-  Raises:
-    CheckpointError: names the fields with both values.
-    UsageError: the run is longer already than `total_steps`.
-  """
-  if steps_done > config.total_steps:
-    raise UsageError(
-      f'total_steps={config.total_steps}: this run has done {steps_done} '
-      'steps already; ask for more or choose another workdir'
-    )
-  if not path.exists():
-    return
-  old = files.read_json(path)
-  new = json.loads(json.dumps(config.to_dict()))
-  ahead = all(
-    not 0 <= recipe.get('ternary', {}).get('from_step', -1) < steps_done
-    for recipe in (old, new)
-  )
-  old, new = _flatten(old), _flatten(new)
-  changed = [
-    f'{name} was {old[name]!r} and is {value!r}'
-    for name, value in new.items()
-    if name in old
-    and old[name] != value
-    and not _may_change(name)
-    and not (ahead and name.startswith('ternary.'))
-  ]
-  if changed:
-    raise CheckpointError(
-      f'the run in {path.parent} was begun by another recipe: '
-      + '; '.join(changed)
-      + ': restore these settings, or start anew in another workdir, from its '
-      'model if need be (init_from)'
     )

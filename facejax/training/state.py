@@ -1,9 +1,9 @@
 """What a training step carries on, created where it will live.
 
-Parameters are one tree: the model's own names at the top, and the class
-weights of the margin head under 'head/class_weights'. Rules over names
-(sharding, decay, freezing, ternary) therefore read the same in training and
-in a model directory.
+Parameters are one tree: the model's own names at the top, and those of the
+margin head under 'head', its class weights as 'head/class_weights'. Rules over
+names (sharding, decay, freezing, ternary) therefore read the same in training
+and in a model directory. Running statistics are divided alike.
 """
 
 from typing import Any
@@ -11,13 +11,10 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
-import optax
-from flax import linen as nn
-from jax.sharding import Mesh
 
-from facejax.array_typing import Array, Float, Key, PyTree
-from facejax.parallel import class_sharded
+from facejax.array_typing import Key, PyTree
 from facejax.parallel import mesh as mesh_lib
+from facejax.training.learner import Learner
 
 HEAD = 'head'
 
@@ -31,66 +28,61 @@ class TrainState:
   """
 
   step: Any  # int32 [], updates done
-  params: Any  # model parameters by name; head/class_weights float32 [R, D]
-  batch_stats: Any  # running mean and variance of every BatchNorm
+  params: Any  # by name; head/class_weights float32 [R, D] or [R, C, D]
+  batch_stats: Any  # of every BatchNorm, and of the loss under 'head'
   opt_state: Any
+  ema: Any  # moving average of the net's parameters; {} without one
 
 
-def split_head(params: PyTree) -> tuple[PyTree, Float[Array, 'R D']]:
-  """The model's own parameters, and the class weights."""
-  backbone = {name: leaf for name, leaf in params.items() if name != HEAD}
-  return backbone, params[HEAD]['class_weights']
+def split_head(tree: PyTree) -> tuple[PyTree, PyTree]:
+  """The net's own part of a tree, and the head's ({} if it has none)."""
+  net = {name: leaf for name, leaf in tree.items() if name != HEAD}
+  return net, tree.get(HEAD, {})
 
 
-def join_head(backbone: PyTree, class_weights: Any) -> PyTree:
+def join_head(net: PyTree, head: PyTree) -> PyTree:
   """Inverse of `split_head`."""
-  return {**backbone, HEAD: {'class_weights': class_weights}}
+  return {**net, HEAD: head} if head else dict(net)
 
 
-def create_state(
-  model: nn.Module,
-  tx: optax.GradientTransformation,
-  *,
-  key: Key,
-  image_size: tuple[int, int],
-  num_identities: int,
-  mesh: Mesh,
-  image_channels: int = 3,
-) -> tuple[TrainState, TrainState]:
+def initial_state(learner: Learner, key: Key) -> TrainState:
+  """First values of everything; they do not depend on the mesh."""
+  model, head = learner.model, learner.head
+  model_key, head_key = jax.random.split(key)
+  images = jnp.zeros((1, *model.image_size, model.image_channels), jnp.float32)
+  variables = model.init(model_key, images, False)
+  embedding = model.apply(variables, images, False)
+  params = join_head(
+    variables['params'], head.init(head_key, embedding.shape[-1])
+  )
+  net_stats = variables.get('batch_stats', {})
+  ema = jax.tree.map(jnp.copy, variables['params'])
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    batch_stats=join_head(net_stats, head.init_stats()),
+    opt_state=learner.tx.init(params),
+    ema=ema if learner.ema_decay else {},
+  )
+
+
+def abstract_state(learner: Learner) -> tuple[TrainState, TrainState]:
+  """Shapes and shardings of a state, without any memory."""
+  shapes = jax.eval_shape(
+    lambda key: initial_state(learner, key), jax.random.key(0)
+  )
+  rules = mesh_lib.sharding_rules(learner.head.axes)
+  return shapes, mesh_lib.tree_shardings(shapes, learner.mesh, rules)
+
+
+def create_state(learner: Learner, key: Key) -> tuple[TrainState, TrainState]:
   """Initial state, each leaf created on the devices that will hold it.
-
-  The values do not depend on the mesh. Class weights are Xavier uniform.
-
-  Args:
-    model: maps images [B, H, W, C] to embeddings [B, D].
-    tx: the optimiser.
-    key: of the initial values.
-    image_size: (height, width) of the model's input.
-    num_identities: K.
-    mesh: the device mesh.
-    image_channels: C of the model's input.
 
   Returns:
     The state, and the tree of its shardings.
   """
-  rows = class_sharded.padded_rows(num_identities, mesh.size)
-  xavier = nn.initializers.xavier_uniform()
-
-  def initialise(key):
-    model_key, head_key = jax.random.split(key)
-    images = jnp.zeros((1, *image_size, image_channels), jnp.float32)
-    variables = model.init(model_key, images, False)
-    embedding = model.apply(variables, images, False)
-    weights = xavier(head_key, (num_identities, embedding.shape[-1]))
-    padding = ((0, rows - num_identities), (0, 0))
-    params = join_head(variables['params'], jnp.pad(weights, padding))
-    return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      batch_stats=variables.get('batch_stats', {}),
-      opt_state=tx.init(params),
-    )
-
-  shapes = jax.eval_shape(initialise, key)
-  shardings = mesh_lib.tree_shardings(shapes, mesh)
-  return jax.jit(initialise, out_shardings=shardings)(key), shardings
+  _, shardings = abstract_state(learner)
+  create = jax.jit(
+    lambda key: initial_state(learner, key), out_shardings=shardings
+  )
+  return create(key), shardings

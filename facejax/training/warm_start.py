@@ -4,6 +4,7 @@ import dataclasses
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from facejax import trees
@@ -11,7 +12,7 @@ from facejax.checkpoint.model_directory import read_model_directory
 from facejax.compression import packed
 from facejax.errors import CheckpointError
 from facejax.files import PathLike
-from facejax.training.state import HEAD, TrainState, join_head, split_head
+from facejax.training.state import HEAD, TrainState, split_head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,8 @@ def warm_start(
     report.matched.append(name)
     new = np.asarray(new, old.dtype)
     if used != old.shape:
-      new = np.pad(new, ((0, old.shape[0] - used[0]), (0, 0)))
+      padding = [(0, old.shape[0] - used[0])] + [(0, 0)] * (new.ndim - 1)
+      new = np.pad(new, padding)
     return jax.device_put(new, old.sharding)
 
   taken = trees.map_named(take, target)
@@ -104,10 +106,7 @@ def warm_start(
     raise CheckpointError(
       f'init_from {path}: no layer of it fits this model in name and shape'
     )
-  return (
-    state.replace(
-      params=join_head(*split_head(taken['params'])),
-      batch_stats=taken['batch_stats'],
-    ),
-    report,
-  )
+  net, _ = split_head(taken['params'])
+  # Copies: a step donates each array once.
+  ema = jax.tree.map(jnp.copy, net) if state.ema else {}
+  return state.replace(**taken, ema=ema), report

@@ -1,58 +1,47 @@
-"""Metrics on disk, one JSON object a line in the order of the steps; speed."""
+"""Metrics on disk: one JSON object a line, and event files of TensorBoard."""
 
 import json
 import math
-import time
 from typing import Any
 
 import jax
 
 from facejax import files
+from facejax.checkpoint import disk
 from facejax.files import Path, PathLike
-
-
-class Clock:
-  """Seconds spent on steps: compilation and pauses do not count."""
-
-  def __init__(self):
-    self._seconds, self._images, self._since = 0.0, 0, None
-
-  def pause(self) -> None:
-    """Stops until the next step is done."""
-    if self._since is not None:
-      self._seconds += time.perf_counter() - self._since
-    self._since = None
-
-  def step_done(self, images: int) -> None:
-    """Counts a step; the first after a pause only starts the clock."""
-    if self._since is None:
-      self._since = time.perf_counter()
-    else:
-      self._images += images
-
-  def rate(self) -> float:
-    """Images per second so far; 0 before the second step."""
-    running = time.perf_counter() - self._since if self._since else 0.0
-    seconds = self._seconds + running
-    return self._images / seconds if self._images else 0.0
+from facejax.training.event_file import EventFile
 
 
 class MetricsWriter:
-  """Appends to `metrics.jsonl`; only the first process writes.
+  """Appends to `metrics.jsonl` and, for TensorBoard, to an event file.
 
   Invariants: lines are ordered by step, and none is later than the checkpoint
   that a run continued from, so a resumed run leaves the same file as one that
-  was never interrupted, but for the speeds.
+  was never interrupted, but for the speeds; TensorBoard shows the same steps.
+  Only the first process writes. What `write` was given is on disk when it
+  returns.
   """
 
-  def __init__(self, workdir: PathLike, *, start_step: int):
-    """Opens the file and drops what an interrupted run wrote too much."""
+  def __init__(
+    self, workdir: PathLike, *, start_step: int, tensorboard: bool = True
+  ):
+    """Opens the files and drops what an interrupted run wrote too much.
+
+    Args:
+      workdir: folder of the run; the event files go to `tensorboard/` in it.
+      start_step: of the checkpoint that the run goes on from, or 0.
+      tensorboard: whether event files are written.
+    """
     self._path = Path(workdir) / 'metrics.jsonl'
     self._is_writer = jax.process_index() == 0
+    self._events = None
     kept = [row for row in self.rows() if row['step'] <= start_step]
     if self._is_writer:
       text = ''.join(json.dumps(row) + '\n' for row in kept)
       files.write_bytes(self._path, text.encode())
+      if tensorboard:
+        folder = Path(workdir) / 'tensorboard'
+        self._events = EventFile(folder, start_step=start_step)
 
   def rows(self) -> list[dict[str, Any]]:
     """All rows so far; a last line cut short by a crash is left out."""
@@ -67,12 +56,24 @@ class MetricsWriter:
     return rows
 
   def write(self, step: int, values: dict[str, float]) -> None:
-    """Appends one row; a value that is not finite becomes null."""
+    """Appends one row; a value that is not finite becomes null in JSON.
+
+    Raises:
+      CheckpointError: the disk is full.
+    """
     if not self._is_writer:
       return
     row = {'step': step} | {
       name: value if math.isfinite(value) else None
       for name, value in values.items()
     }
-    with self._path.open('a') as file:
-      file.write(json.dumps(row) + '\n')
+    with disk.full_disk_is_an_error(self._path):
+      with self._path.open('a') as file:
+        file.write(json.dumps(row) + '\n')
+      if self._events is not None:
+        self._events.write(step, values)
+
+  def close(self) -> None:
+    """Closes the event file; nothing may be written after it."""
+    if self._events is not None:
+      self._events.close()

@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ _PROCESS = """
 import os, sys
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=2'
 import jax
+import orbax.checkpoint as ocp
 jax.config.update('jax_cpu_collectives_implementation', 'gloo')
 index, port, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 jax.distributed.initialize(f'127.0.0.1:{port}', 2, index)
@@ -41,6 +43,20 @@ with CheckpointStore(folder + '/run') as store:
   assert step == 5
   assert restored.params['head']['class_weights'].sharding == (
     state.params['head']['class_weights'].sharding)
+
+def restore(self, path, *args, read=ocp.StandardCheckpointHandler.restore,
+            **kwargs):
+  if index == 1 and path.parent.name == '7':
+    raise ValueError('what process 1 alone reads is damaged')
+  return read(self, path, *args, **kwargs)
+
+ocp.StandardCheckpointHandler.restore = restore
+with CheckpointStore(folder + '/damaged') as store:
+  for step in (6, 7):
+    store.save(step, state, data_position={'step': step})
+  store.wait_until_finished()
+  assert store.restore_latest(abstract(state))[1:] == ({'step': 6}, 6)
+  store.save(7, state, data_position={'step': 7})
 write_model_directory(
   folder + '/model', description=dict.fromkeys(FIELDS),
   variables={'params': state.params}, rules=RULES,
@@ -49,7 +65,7 @@ write_model_directory(
 
 
 class TwoProcessesTest(chex.TestCase):
-  def test_two_processes_save_what_one_process_opens(self):
+  def test_two_processes_save_what_one_opens_and_agree_on_damage(self):
     folder = self.create_tempdir().full_path
     with socket.socket() as free:
       free.bind(('127.0.0.1', 0))
@@ -76,6 +92,9 @@ class TwoProcessesTest(chex.TestCase):
       state, _, _ = store.restore_latest(abstract(expected))
       chex.assert_trees_all_equal(state, expected)
       chex.assert_trees_all_equal(store.restore_packed(5), tree)
+    with CheckpointStore(folder + '/damaged') as store:
+      self.assertEqual(store.steps(), [6, 7])
+    self.assertTrue(os.path.isdir(folder + '/damaged/7.unusable'))
     model = read_model_directory(folder + '/model')
     chex.assert_trees_all_equal(model.variables['params'], tree)
     np.testing.assert_array_equal(

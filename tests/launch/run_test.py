@@ -12,7 +12,9 @@ _SCRIPT = '''
 """A script for the test of its frame."""
 import errno, signal, sys, time
 from absl import flags
-from facejax.errors import DataError, UsageError, UserError
+from facejax.errors import (
+  DataError, Interrupted, PeerError, UsageError, UserError
+)
 from launch import run
 
 flags.DEFINE_integer('count', 1, 'How many.')
@@ -64,6 +66,9 @@ class RunTest(chex.TestCase):
     ("raise UserError('bad')", 1, 'bad'),
     ("raise DataError('two\\nlines')", 1, 'two lines'),
     ("raise UsageError('bad')", 2, 'bad'),
+    ("raise Interrupted('saved')", 75, 'saved'),
+    ("raise PeerError('lost')", 75, 'lost'),
+    ("raise PeerError('broken there', exit_code=1)", 1, 'broken there'),
     ('raise KeyboardInterrupt', 130, 'interrupted'),
     (
       "raise OSError(errno.ENOSPC, 'No space', 'a/b')",

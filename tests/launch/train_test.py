@@ -17,7 +17,7 @@ RECIPE = '--config=tests/training/tiny_recipe.py:ternary'
 LIMIT_KB = 20
 
 
-def _run(*arguments, limit='unlimited'):
+def run_command(*arguments, limit='unlimited'):
   return subprocess.run(
     [
       'bash',
@@ -43,7 +43,7 @@ class TrainTestCase(chex.TestCase):
     self.tmp_path, self.workdir = tmp_path, tmp_path / 'run'
 
   def run_train(self, *arguments, **options):
-    return _run(*arguments, f'--workdir={self.workdir}', **options)
+    return run_command(*arguments, f'--workdir={self.workdir}', **options)
 
   def assert_fails(self, process, code, message):
     self.assertEqual(process.returncode, code, process.stderr)
@@ -90,7 +90,7 @@ class FlagsTest(TrainTestCase):
     self.assertFalse(self.workdir.exists())
 
   def test_a_missing_workdir_is_one_line_and_exit_code_2(self):
-    self.assert_fails(_run(RECIPE), 2, '--workdir')
+    self.assert_fails(run_command(RECIPE), 2, '--workdir')
 
   @parameterized.parameters(
     ('def get_config(arg=""):\n  return nope', ':2: NameError: name'),

@@ -8,84 +8,120 @@ import jax.numpy as jnp
 import numpy as np
 from absl.testing import parameterized
 
-from facejax.losses import classification, margins
+from facejax.losses import classification
+from facejax.losses.margin_loss import make_margin_loss
+from facejax.losses.margins import MARGINS
 from facejax.parallel import class_sharded
 from facejax.parallel import mesh as mesh_lib
 
+BATCH, SIZE = 16, 8
 
-def example(num_identities, rows):
-  generator = np.random.default_rng(num_identities)
-  embeddings = generator.normal(size=(16, 8)).astype(np.float32)
-  weights = generator.normal(size=(rows, 8)).astype(np.float32)
-  labels = generator.integers(0, num_identities, 16).astype(np.int32)
-  return jnp.asarray(embeddings), jnp.asarray(labels), jnp.asarray(weights)
+
+def example(num_identities, rows, margin_loss, seed=0):
+  """Embeddings, labels, the head's parameters and the loss's statistics."""
+  generator = np.random.default_rng((num_identities, seed))
+  embeddings = generator.normal(size=(BATCH, SIZE))
+  count = margin_loss.sub_centers
+  shape = (rows, *([count] if count > 1 else []), SIZE)
+  head = {'class_weights': generator.normal(size=shape)}
+  for name, value in margin_loss.init_params(rows).items():
+    head[name] = value + generator.normal(size=value.shape) / 10
+  labels = generator.integers(0, num_identities, BATCH)
+  return (
+    jnp.asarray(embeddings, jnp.float32),
+    jnp.asarray(labels, jnp.int32),
+    {name: jnp.asarray(x, jnp.float32) for name, x in head.items()},
+    margin_loss.init_stats(),
+  )
+
+
+def cut(head, num_identities):
+  """The head without the rows that pad it."""
+  return {n: x[:num_identities] if x.ndim else x for n, x in head.items()}
+
+
+def both(function):
+  return functools.partial(jax.value_and_grad, has_aux=True, argnums=(0, 1))(
+    function
+  )
 
 
 class ClassShardedTest(chex.TestCase):
-  @parameterized.product(
-    num_identities=(16, 13, 3), margin=('arcface', 'cosface')
-  )
-  def test_equals_the_dense_loss_on_a_4x2_mesh(self, num_identities, margin):
-    mesh = mesh_lib.make_mesh(4, 2)
-    rows = class_sharded.padded_rows(num_identities, mesh.size)
-    embeddings, labels, weights = example(num_identities, rows)
-    function = functools.partial(margins.MARGINS[margin], scale=10.0)
+  def _assert_equals_dense(self, mesh, axes, num_identities, margin_loss):
+    shards = mesh_lib.num_shards(mesh, axes)
+    rows = class_sharded.padded_rows(num_identities, shards)
+    embeddings, labels, head, stats = example(num_identities, rows, margin_loss)
 
-    def dense(embeddings, weights):
+    def dense(embeddings, head):
       return classification.margin_cross_entropy(
-        embeddings, labels, weights[:num_identities], margin_function=function
+        embeddings,
+        labels,
+        cut(head, num_identities),
+        margin_loss=margin_loss,
+        stats=stats,
+        step=3,
       )
 
-    def sharded(embeddings, weights):
+    def sharded(embeddings, head):
       return class_sharded.margin_cross_entropy(
         embeddings,
         labels,
-        weights,
-        margin_function=function,
+        head,
+        margin_loss=margin_loss,
         num_identities=num_identities,
         mesh=mesh,
+        axes=axes,
+        stats=stats,
+        step=3,
       )
 
-    both = functools.partial(jax.value_and_grad, argnums=(0, 1), has_aux=True)
-    expected = both(dense)(embeddings, weights)
-    got = jax.jit(both(sharded))(embeddings, weights)
+    expected = both(dense)(embeddings, head)
+    got = jax.jit(both(sharded))(embeddings, head)
     chex.assert_trees_all_close(
-      jax.device_get(got), jax.device_get(expected), rtol=1e-5, atol=1e-6
+      jax.device_get(got), jax.device_get(expected), rtol=2e-5, atol=2e-6
     )
 
-  def test_padding_gets_no_gradient(self):
+  @parameterized.parameters(*MARGINS)
+  def test_every_loss_equals_the_dense_one_on_a_4x2_mesh(self, name):
     mesh = mesh_lib.make_mesh(4, 2)
-    embeddings, labels, weights = example(13, 16)
-    gradient = jax.grad(
-      lambda w: class_sharded.margin_cross_entropy(
+    self._assert_equals_dense(mesh, mesh_lib.AXES, 13, make_margin_loss(name))
+
+  @parameterized.product(
+    num_identities=(16, 10, 3, 1),
+    axes=(('data', 'model'), ('data',), ('model',), ('model', 'data')),
+  )
+  def test_over_any_axes_and_any_number_of_identities(
+    self, num_identities, axes
+  ):
+    mesh = mesh_lib.make_mesh(4, 2)
+    margin_loss = make_margin_loss('arcface', scale=10.0)
+    self._assert_equals_dense(mesh, axes, num_identities, margin_loss)
+
+  def test_with_filtered_classes(self):
+    margin_loss = make_margin_loss('cosface', filter_threshold=0.2)
+    mesh = mesh_lib.make_mesh(4, 2)
+    self._assert_equals_dense(mesh, mesh_lib.AXES, 13, margin_loss)
+
+  @parameterized.parameters('arcface', 'softmax', 'sub_center_arcface')
+  def test_padding_gets_no_gradient(self, name):
+    margin_loss = make_margin_loss(name)
+    mesh = mesh_lib.make_mesh(4, 2)
+    embeddings, labels, head, stats = example(13, 16, margin_loss)
+
+    def loss(head):
+      return class_sharded.margin_cross_entropy(
         embeddings,
         labels,
-        w,
-        margin_function=margins.arcface,
+        head,
+        margin_loss=margin_loss,
         num_identities=13,
         mesh=mesh,
+        stats=stats,
       )[0]
-    )(weights)
-    np.testing.assert_array_equal(gradient[13:], 0)
-    self.assertTrue((np.abs(gradient[:13]).sum(1) > 0).all())
 
-  def test_identities_split_over_one_axis_alone(self):
-    mesh = mesh_lib.make_mesh(8, 1)
-    embeddings, labels, weights = example(16, 16)
-    loss, accuracy = class_sharded.margin_cross_entropy(
-      embeddings,
-      labels,
-      weights,
-      margin_function=margins.arcface,
-      num_identities=16,
-      mesh=mesh,
-      axes=('data',),
-    )
-    expected = classification.margin_cross_entropy(
-      embeddings, labels, weights, margin_function=margins.arcface
-    )
-    np.testing.assert_allclose(loss, expected[0], rtol=1e-6)
-    self.assertEqual(float(accuracy), float(expected[1]))
+    for name, leaf in jax.jit(jax.grad(loss))(head).items():
+      np.testing.assert_array_equal(leaf[13:], 0, name)
+      self.assertTrue((np.abs(leaf[:13]).reshape(13, -1).sum(1) > 0).all())
 
   @parameterized.parameters((16, 8, 16), (13, 8, 16), (1, 8, 8), (10, 1, 10))
   def test_padded_rows(self, identities, shards, rows):

@@ -1,4 +1,5 @@
 import os
+from unittest import mock
 
 import chex
 import jax
@@ -12,9 +13,11 @@ from facejax.checkpoint.model_directory import read_model_directory
 from facejax.compression import packed
 from facejax.errors import CheckpointError
 from facejax.inference.embedding import normalize_rows
+from facejax.training import export
 from facejax.training.loop_setup import build_run
 from tests.inference.tiny_model import random_faces
 from tests.training import tiny_recipe
+from tests.training.loop_case import quiet
 
 FACES = random_faces(5)
 
@@ -98,6 +101,16 @@ class ModelDirectoryTest(chex.TestCase):
     weights = np.asarray(self.run_.state.params['head']['class_weights'])
     self.assertEqual(weights.shape, (16, 16))
     np.testing.assert_array_equal(model.classifier, weights[:11])
+
+  def test_a_classifier_too_large_to_copy_is_left_to_the_checkpoints(self):
+    with (
+      quiet() as stderr,
+      mock.patch.object(export, '_CLASSIFIER_BYTES', 1000),
+    ):
+      self.run_.exporter.write(self.path, self.run_.state, 2)
+    self.assertIn('GB stay in the checkpoints', stderr.getvalue())
+    self.assertIsNone(read_model_directory(self.path).classifier)
+    facejax.load_model(self.path)
 
   def test_writing_again_replaces_the_old_one(self):
     for _ in range(2):

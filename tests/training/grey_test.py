@@ -19,8 +19,8 @@ class GreyTest(chex.TestCase):
 
   def test_a_model_of_one_channel_trains_on_grey_images(self):
     run = build_run(self.config)
-    self.assertEqual(run.preprocessing.color_order, 'GRAY')
-    self.assertEqual(run.exporter.preprocessing, run.preprocessing)
+    self.assertEqual(run.learner.preprocessing.color_order, 'GRAY')
+    self.assertEqual(run.exporter.preprocessing, run.learner.preprocessing)
     kernel = run.state.params['conv1']['kernel']
     self.assertEqual(kernel.shape[2], 1)
     before = np.asarray(kernel)

@@ -48,7 +48,14 @@ class ResultTest(LoopTestCase):
   def test_the_folder_holds_what_the_docstring_says(self):
     self.assertEqual(
       sorted(os.listdir(self.trained.workdir)),
-      ['checkpoints', 'config.json', 'metrics.jsonl', 'model', 'model_float'],
+      [
+        'checkpoints',
+        'config.json',
+        'metrics.jsonl',
+        'model',
+        'model_float',
+        'tensorboard',
+      ],
     )
     self.assertEqual(saved_steps(self.trained.workdir), [2, 4, 6])
     self.assertEqual(saved_steps(self.short.workdir), [3])  # keep=1

@@ -7,6 +7,7 @@ from absl.testing import parameterized
 
 from facejax.errors import UsageError
 from facejax.training.optimizer import (
+  clip_net,
   decay_weights,
   freeze,
   make_optimizer,
@@ -43,12 +44,20 @@ class ScheduleTest(chex.TestCase):
       atol=1e-6,
     )
 
+  def test_poly_falls_in_a_line_or_along_a_power_to_zero(self):
+    np.testing.assert_allclose(
+      _rates('poly', [20, 60, 100], warmup_steps=20), [1, 0.5, 0], atol=1e-6
+    )
+    np.testing.assert_allclose(
+      _rates('poly', [0, 50, 100], power=2.0), [1, 0.25, 0], atol=1e-6
+    )
+
   def test_cosine_falls_after_the_warm_up(self):
     np.testing.assert_allclose(
       _rates('cosine', [20, 60, 100], warmup_steps=20), [1, 0.5, 0], atol=1e-6
     )
 
-  @parameterized.parameters('steps', 'cosine', 'constant')
+  @parameterized.parameters('steps', 'poly', 'cosine', 'constant')
   def test_the_warm_up_rises_linearly_and_wastes_no_step(self, kind):
     np.testing.assert_allclose(
       _rates(kind, [0, 1, 2, 3, 4], warmup_steps=4),
@@ -61,7 +70,7 @@ class ScheduleTest(chex.TestCase):
     self.assertEqual(_rates('constant', [0, 1], warmup_steps=steps), [1, 1])
 
   @parameterized.parameters(
-    ({'kind': 'linear'}, "kind='linear': use steps, cosine or constant"),
+    ({'kind': 'linear'}, "kind='linear': use steps, poly, cosine or constant"),
     ({'kind': 'cosine', 'warmup_steps': 101}, 'warmup_steps=101 is not within'),
     ({'kind': 'cosine', 'warmup_steps': -1}, 'warmup_steps=-1 is not within'),
     (
@@ -130,3 +139,45 @@ class OptimizerTest(chex.TestCase):
     state = make_optimizer(optax.constant_schedule(0.5)).init(self.params)
     names = list(trees.named_leaves(state))
     self.assertTrue(any(name.endswith('/a/kernel') for name in names), names)
+
+
+class ClipTest(chex.TestCase):
+  def test_the_net_is_shortened_and_the_head_left_alone(self):
+    gradients = {
+      'stem': jnp.array([3.0, 0.0]),
+      'tail': jnp.array([0.0, 4.0]),
+      'head': {'class_weights': jnp.array([[30.0]])},
+    }
+    clipped, _ = clip_net(1.0).update(gradients, optax.EmptyState())
+    np.testing.assert_allclose(clipped['stem'], [0.6, 0], rtol=1e-5)
+    np.testing.assert_allclose(clipped['tail'], [0, 0.8], rtol=1e-5)
+    self.assertEqual(clipped['head']['class_weights'], 30.0)
+
+  def test_a_shorter_gradient_stays(self):
+    gradients = {'stem': jnp.array([3.0, 4.0])}
+    clipped, _ = clip_net(5.1).update(gradients, optax.EmptyState())
+    np.testing.assert_array_equal(clipped['stem'], gradients['stem'])
+
+  def test_the_whole_optimizer_clips_before_decay_and_momentum(self):
+    tx = make_optimizer(
+      lambda step: 1.0, clip_norm=1.0, weight_decay=[('.*', 0.5)]
+    )
+    params = {'stem': jnp.array([2.0])}
+    updates, _ = tx.update({'stem': jnp.array([10.0])}, tx.init(params), params)
+    np.testing.assert_allclose(updates['stem'], [-2.0], rtol=1e-5)
+
+
+class RateTest(chex.TestCase):
+  def test_the_first_rule_that_matches_multiplies_the_rate(self):
+    tx = make_optimizer(
+      lambda step: 0.1,
+      rate_multipliers=[('a/bias', 2.0), ('a/.*', 10.0)],
+    )
+    params = {
+      'a': {'bias': jnp.ones(1), 'kernel': jnp.ones(1)},
+      'b': jnp.ones(1),
+    }
+    updates, _ = tx.update(params, tx.init(params), params)
+    np.testing.assert_allclose(updates['a']['bias'], [-0.2], rtol=1e-6)
+    np.testing.assert_allclose(updates['a']['kernel'], [-1.0], rtol=1e-6)
+    np.testing.assert_allclose(updates['b'], [-0.1], rtol=1e-6)

@@ -108,10 +108,11 @@ def saved_state(run, workdir: pathlib.Path):
 
 
 def metric_rows(workdir: pathlib.Path) -> list[dict[str, float]]:
-  """metrics.jsonl without the speeds."""
-  rows = []
-  for line in (workdir / 'metrics.jsonl').read_text().splitlines():
-    row = json.loads(line)
-    row.pop('images_per_second', None)
-    rows.append(row)
-  return rows
+  """metrics.jsonl without what depends on speed."""
+  from facejax.training.goodput import is_timing
+
+  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+  return [
+    {name: v for name, v in json.loads(line).items() if not is_timing(name)}
+    for line in lines
+  ]

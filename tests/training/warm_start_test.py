@@ -13,7 +13,7 @@ from facejax.compression import packed
 from facejax.errors import CheckpointError
 from facejax.models import get_model
 from facejax.training.loop_setup import build_run
-from facejax.training.state import TrainState, join_head
+from facejax.training.state import TrainState, join_head, split_head
 from facejax.training.warm_start import warm_start
 from tests.training import tiny_recipe
 
@@ -39,9 +39,10 @@ def _filled_state(identities=11, **fields):
   weights = jnp.full((identities, model.embedding_size), 7.0)
   return TrainState(
     step=jnp.int32(0),
-    params=join_head(filled['params'], weights),
+    params=join_head(filled['params'], {'class_weights': weights}),
     batch_stats=filled['batch_stats'],
     opt_state=(),
+    ema={},
   )
 
 
@@ -153,6 +154,17 @@ class WarmStartTest(chex.TestCase):
     self.assertIn(
       '  not in model: params/stage1_block1/expand/conv/kernel', lines
     )
+
+  def test_an_average_starts_from_what_was_taken_over(self):
+    net, _ = split_head(self.fresh.state.params)
+    state = self.fresh.state.replace(ema=jax.tree.map(jnp.zeros_like, net))
+    state, _ = self._start(self.float_model, state)
+    net, _ = split_head(state.params)
+    chex.assert_trees_all_equal(state.ema, net)
+    for ours, taken in zip(
+      jax.tree.leaves(state.ema), jax.tree.leaves(net), strict=True
+    ):
+      self.assertIsNot(ours, taken)  # each is donated once
 
   def test_layers_of_the_model_alone_are_reported(self):
     _, report = self._start(

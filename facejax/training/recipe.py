@@ -1,0 +1,128 @@
+"""From a config to a learner: what is trained and how, without data."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from facejax import models, trees
+from facejax.array_typing import PyTree
+from facejax.compression import ternary
+from facejax.data.preprocessing import Preprocessing
+from facejax.losses.margin_loss import MarginLoss, make_margin_loss
+from facejax.losses.margins import MARGINS
+from facejax.parallel.head import MarginHead
+from facejax.training import optimizer
+from facejax.training.learner import Learner, TernarySchedule
+from facejax.training.state import abstract_state, split_head
+
+# By the channels of the model's input.
+_COLOR_ORDERS = {1: 'GRAY', 3: 'RGB'}
+
+
+def make_margin(loss: ConfigDict) -> MarginLoss:
+  """The margin loss of a config's `loss`.
+
+  Raises:
+    UsageError: an unknown loss, or a constant that it does not have.
+  """
+  fields = loss.to_dict()
+  name, warmup_steps, filter_threshold = (
+    fields.pop(key) for key in ('name', 'warmup_steps', 'filter_threshold')
+  )
+  if name in MARGINS:
+    parameters = inspect.signature(MARGINS[name]).parameters
+    for key, value in fields.items():
+      # A config holds all margins as floats, that of A-Softmax too.
+      default = parameters[key].default if key in parameters else None
+      if type(default) is int and value == int(value or 0):
+        fields[key] = int(value)
+  return make_margin_loss(
+    name,
+    warmup_steps=warmup_steps,
+    filter_threshold=filter_threshold,
+    **fields,
+  )
+
+
+def make_head(
+  config: ConfigDict, num_identities: int, mesh: Mesh
+) -> MarginHead:
+  """The head of a config for so many identities."""
+  return MarginHead(
+    make_margin(config.loss),
+    num_identities,
+    mesh,
+    axes=tuple(config.head.axes),
+    sample_rate=config.head.sample_rate,
+    dense_momentum=config.head.dense_momentum,
+    initializer=config.head.initializer,
+  )
+
+
+def _ternary_schedule(config: ConfigDict, net: PyTree) -> Any:
+  """The ternary schedule of a config, its rules checked; None without one."""
+  if config.ternary.from_step < 0:
+    return None
+  rules = tuple(tuple(rule) for rule in config.ternary.rules)
+  ternary.check_ternary_rules(net, rules)
+  return TernarySchedule(rules, config.ternary.from_step)
+
+
+def make_learner(
+  config: ConfigDict, *, num_identities: int, mesh: Mesh, **compute: Any
+) -> Learner:
+  """Builds and checks what a config trains; nothing is allocated.
+
+  Args:
+    config: as `configs/base.py` defines it, checked by `check_config`.
+    num_identities: K.
+    mesh: the device mesh.
+    **compute: fields of the model that say how it is computed, beside the
+      config's dtype.
+
+  Raises:
+    UsageError: a value that cannot be.
+  """
+  fields = config.model.to_dict()
+  architecture = fields.pop('name')
+  model = models.get_model(
+    architecture, **fields, **compute, dtype=config.dtype
+  )
+  schedule = optimizer.make_schedule(
+    total_steps=config.total_steps, **config.learning_rate
+  )
+  frozen = tuple(config.frozen)
+  rules = {
+    name: tuple(tuple(rule) for rule in config[name])
+    for name in ('weight_decay', 'rate_multipliers')
+  }
+  tx = optimizer.make_optimizer(
+    schedule, **rules, frozen=frozen, **config.optimizer
+  )
+  learner = Learner(
+    model,
+    make_head(config, num_identities, mesh),
+    tx,
+    schedule,
+    Preprocessing(
+      model.image_size,
+      tuple(config.data.crop),
+      color_order=_COLOR_ORDERS[model.image_channels],
+    ),
+    frozen=frozen,
+    seed=config.seed,
+    micro_batches=config.micro_batches,
+    remat=config.remat,
+    ema_decay=config.ema_decay,
+  )
+  params = abstract_state(learner)[0].params
+  for name, rule in rules.items():
+    trees.check_rules(rule, params, name)
+  trees.check_rules([(f, 0) for f in frozen], params, 'frozen')
+  net, _ = split_head(params)
+  return dataclasses.replace(
+    learner, ternary_schedule=_ternary_schedule(config, net)
+  )
