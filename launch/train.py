@@ -132,6 +132,8 @@ def _train():
     if REPLAY_STEP.value is not None:
       return replay.replay(CONFIG.value, WORKDIR.value, REPLAY_STEP.value)
     alone = processes.without_process_flags(sys.argv[1:])
+    if jax.default_backend() == 'cpu':  # Partial FC samples by device
+      alone.append(f'--cpu_devices={jax.device_count()}')
     result = loop.train(
       CONFIG.value,
       WORKDIR.value,

@@ -185,7 +185,7 @@ class Boundary:
       seed=self.config.seed,
     )
     path = self.workdir / f'not_finite_step_{step}.json'
-    found = {name: repr(value) for name, value in found.items()}
+    found = {name: repr(found[name]) for name in _WATCHED}
     images = [
       {'index': index, 'key': key, 'label': label}
       for index, key, label in records
@@ -193,10 +193,11 @@ class Boundary:
     if jax.process_index() == 0:
       files.write_json(path, {'step': step, **found, 'images': images})
     keys = ', '.join(key for _, key, _ in records[:_SHOWN_KEYS])
+    unnamed = max(0, len(records) - _SHOWN_KEYS)
     return (
       f'the loss or its gradient is not finite at step {step} ('
       + ', '.join(f'{name} {value}' for name, value in found.items())
-      + f'), with the images {keys} and {max(0, len(records) - _SHOWN_KEYS)} more '
+      + f'), with the images {keys} and {unnamed} more '
       f'({path} lists them); look closer by: {self.command} '
       f'--replay_step={step}; to train on, lower learning_rate.peak, set '
       'optimizer.clip_norm, or lengthen loss.warmup_steps and '

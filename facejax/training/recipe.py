@@ -1,7 +1,6 @@
 """From a config to a learner: what is trained and how, without data."""
 
 import dataclasses
-import inspect
 from typing import Any
 
 from jax.sharding import Mesh
@@ -11,6 +10,7 @@ from facejax import models, trees
 from facejax.array_typing import PyTree
 from facejax.compression import ternary
 from facejax.data.preprocessing import Preprocessing
+from facejax.losses.margin_constants import default_constants
 from facejax.losses.margin_loss import MarginLoss, make_margin_loss
 from facejax.losses.margins import MARGINS
 from facejax.parallel.head import MarginHead
@@ -32,13 +32,11 @@ def make_margin(loss: ConfigDict) -> MarginLoss:
   name, warmup_steps, filter_threshold = (
     fields.pop(key) for key in ('name', 'warmup_steps', 'filter_threshold')
   )
-  if name in MARGINS:
-    parameters = inspect.signature(MARGINS[name]).parameters
-    for key, value in fields.items():
-      # A config holds all margins as floats, that of A-Softmax too.
-      default = parameters[key].default if key in parameters else None
-      if type(default) is int and value == int(value or 0):
-        fields[key] = int(value)
+  defaults = default_constants(name) if name in MARGINS else {}
+  for key, value in fields.items():
+    # A config holds all margins as floats, that of A-Softmax too.
+    if type(defaults.get(key)) is int and value == int(value or 0):
+      fields[key] = int(value)
   return make_margin_loss(
     name,
     warmup_steps=warmup_steps,

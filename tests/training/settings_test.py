@@ -53,9 +53,9 @@ class SettingsTest(chex.TestCase):
   def test_activations_computed_again_give_the_same_gradient(self):
     self._assert_same_run(make_learner(self.mesh, remat=True))
 
-  @parameterized.parameters(('data',), ('model',))
-  def test_identities_split_over_one_axis_train_alike(self, axis):
-    states, _ = run_steps(make_learner(self.mesh, head={'axes': (axis,)}), 3)
+  def test_identities_split_over_one_axis_train_alike(self):
+    learner = make_learner(self.mesh, head={'axes': ('model',)})
+    states, _ = run_steps(learner, 3)
     expected = self.states[-1].params
     for name, leaf in trees.named_leaves(states[-1].params).items():
       np.testing.assert_allclose(

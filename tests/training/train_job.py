@@ -37,14 +37,21 @@ class TrainJob(jobs.Job):
   """`launch.train` of the tiny recipe: one command, or one for each process."""
 
   def __init__(
-    self, face_set, workdir, *flags, count=2, local=True, script='launch.train'
+    self,
+    face_set,
+    workdir,
+    *flags,
+    count=2,
+    local=True,
+    script='launch.train',
+    recipe='tests/training/tiny_recipe.py',
   ):
     self.workdir, self.count, self.local = workdir, count, local
     command = [
       sys.executable,
       '-m',
       script,
-      '--config=tests/training/tiny_recipe.py',
+      f'--config={recipe}',
       f'--config.data.path={face_set}',
       f'--workdir={workdir}',
       *flags,
