@@ -14,7 +14,7 @@ from launch import processes
 from tests.parallel import jobs
 
 
-class CommandAloneTest(chex.TestCase):
+class WithoutProcessFlagsTest(chex.TestCase):
   def test_the_same_in_one_process_has_no_flags_of_processes(self):
     self.assertEqual(
       processes.without_process_flags(
@@ -111,7 +111,7 @@ class FlagsTest(chex.TestCase):
       processes.start_children(settings(local_processes=2, **values))
 
 
-class WithoutProcessFlagsTest(chex.TestCase):
+class CommandTest(chex.TestCase):
   def start(self, *arguments):
     process = jobs.start(jobs.member_command(*arguments))
     self.addCleanup(process.communicate)

@@ -9,6 +9,9 @@ import time
 
 from tests.conftest import REPOSITORY
 
+# Of a run that goes on: its first step is not the first.
+FIRST_STEP = 1000
+
 
 def free_port():
   with socket.socket() as server:

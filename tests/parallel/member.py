@@ -11,11 +11,10 @@ from absl import flags
 
 from launch import flags as shared_flags
 from launch import processes, run
+from tests.parallel.jobs import FIRST_STEP
 
 CPU_DEVICES = flags.DEFINE_integer('cpu_devices', 1, 'Devices.')
 PROCESSES = shared_flags.processes()
-# A run that goes on: its first step is not the first.
-FIRST_STEP = 1000
 
 
 def main(argv):

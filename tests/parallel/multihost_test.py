@@ -15,7 +15,7 @@ from absl.testing import parameterized
 from facejax.errors import UsageError
 from facejax.parallel import multihost
 from tests.parallel import jobs
-from tests.parallel.member import FIRST_STEP
+from tests.parallel.jobs import FIRST_STEP
 
 # What this machine, busy with other tests, may add to a time that is promised.
 SLACK = 10
@@ -106,6 +106,7 @@ class LostProcessTest(chex.TestCase):
     self.assertStartsWith(first[2], 'error: another process of this job is lo')
     self.assertLen(first[2].splitlines(), 1)
 
+  @pytest.mark.slow
   def test_one_killed_while_the_rest_is_elsewhere_ends_it_by_heartbeat(self):
     with jobs.job(2, 'sleep', heartbeat=2) as job:
       job.processes[1].kill()
@@ -128,6 +129,7 @@ class LostProcessTest(chex.TestCase):
       ends, [(1, '', f'error: process {member} ended: a.jpg is broken\n')]
     )
 
+  @pytest.mark.slow
   def test_an_error_of_the_first_ends_all_with_its_code_and_words(self):
     self.check_that_an_error_ends_all(0)
 

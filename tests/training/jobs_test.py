@@ -92,6 +92,7 @@ class JobTestCase(chex.TestCase):
     )
 
 
+@pytest.mark.slow
 class RestartTest(JobTestCase):
   def test_one_of_two_killed_ends_the_job_and_a_restart_finishes_it(self):
     with train_job(self.face_set, self.workdir, *FLAGS, script=SLOW) as job:

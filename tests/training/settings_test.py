@@ -39,6 +39,7 @@ class SettingsTest(chex.TestCase):
   def test_parts_of_a_batch_give_the_gradient_of_the_whole(self):
     self._assert_same_run(make_learner(self.mesh, micro_batches=2))
 
+  @pytest.mark.slow
   def test_parts_work_with_samples(self):
     head = {'sample_rate': 0.5}
     learner = make_learner(self.mesh, identities=300, head=head)
@@ -53,6 +54,7 @@ class SettingsTest(chex.TestCase):
   def test_activations_computed_again_give_the_same_gradient(self):
     self._assert_same_run(make_learner(self.mesh, remat=True))
 
+  @pytest.mark.slow
   def test_identities_split_over_one_axis_train_alike(self):
     learner = make_learner(self.mesh, head={'axes': ('model',)})
     states, _ = run_steps(learner, 3)
@@ -106,10 +108,6 @@ class SettingsTest(chex.TestCase):
     stats = states[-1].batch_stats['head']
     mean = 0.01 * metrics[0]['embedding_norm'] + 0.99 * 20
     np.testing.assert_allclose(stats['norm_mean'], mean, rtol=1e-4)
-    split = run_steps(
-      make_learner(self.mesh, loss='adaface', head={'axes': ('model',)}), 1
-    )[0]
-    chex.assert_trees_all_close(split[-1].batch_stats['head'], stats, rtol=1e-5)
 
   @parameterized.parameters('softmax', 'normface')
   def test_what_a_loss_learns_moves(self, loss):

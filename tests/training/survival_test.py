@@ -11,6 +11,7 @@ from unittest import mock
 import chex
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import facejax
 from facejax import files, trees
@@ -194,6 +195,7 @@ class BestTest(LoopTestCase):
     last = files.read_json(self.workdir / 'model' / 'model.json')
     self.assertEqual(last['training_data']['steps'], 4)
 
+  @pytest.mark.slow
   def test_the_smallest_may_be_the_best(self):
     self._train([0.6, 0.9, 0.5, 0.7], checkpoint__best_is='min')
     best = files.read_json(self.workdir / 'model_best' / 'model.json')
