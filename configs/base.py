@@ -1,6 +1,7 @@
 """Every field of a training config, with defaults that a recipe overrides."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
@@ -16,6 +17,70 @@ PAPER_WEIGHT_DECAY = (
 # Options that several recipes have: the gradient of InsightFace's ArcFace, and
 # Partial FC as its authors begin it, with a tenth of the identities in a step.
 HEAD_WORDS = ('straight_through', 'partial_fc')
+
+
+def _data() -> dict[str, Any]:
+  """What is trained on."""
+  return {
+    # Folders that launch.prepare_data wrote, separated by commas. People
+    # of two of them count as two, whatever their names.
+    'path': '',
+    # Shares of images, one for each folder, such as (3, 1); () by size.
+    'weights': (),
+    # A prepared set of other people, for the thresholds of model.json.
+    'calibration': '',
+    'batch_size': 512,  # over all devices
+    'crop': (112, 112),  # centre crop before resizing to image_size
+    'num_workers': 0,  # decoding processes; 0 decodes in threads
+    'augmentation': {
+      'mirror': 0.5,
+      'shift': 0,
+      'warp': 0.0,
+      'warp_scale': 0.1,
+      'warp_rotation': 10.0,
+      'crop': 0.0,
+      'crop_size': 0.8,
+      'low_resolution': 0.0,
+      'low_resolution_size': 28,
+      'blur': 0.0,
+      'blur_sigma': 1.5,
+      'color': 0.0,
+      'color_strength': 0.25,
+      'grayscale': 0.0,
+      'jpeg': 0.0,
+      'jpeg_quality': 30,
+      'occlusion': 0.0,
+      'occlusion_size': 0.5,
+    },
+  }
+
+
+def _loss() -> dict[str, Any]:
+  """The margin loss and its constants."""
+  return {
+    'name': 'arcface',  # see facejax.losses.margins
+    # The margin rises from zero over so many steps.
+    'warmup_steps': 0,
+    # Cosines with other identities above this count as 0: they may be the
+    # same person under another label.
+    'filter_threshold': placeholder(float),
+    # Constants of the loss; None means its own, and one that the chosen
+    # loss does not have is refused.
+    'scale': placeholder(float),
+    'margin': placeholder(float),
+    'm1': placeholder(float),  # combined_margin: m1, m2, m3
+    'm2': placeholder(float),
+    'm3': placeholder(float),
+    'easy': placeholder(bool),
+    'straight_through': placeholder(bool),  # InsightFace's gradient
+    'sub_centers': placeholder(int),
+    'concentration': placeholder(float),  # adaface: h
+    'lambda_base': placeholder(float),  # a_softmax
+    'lambda_gamma': placeholder(float),
+    'lambda_power': placeholder(float),
+    'lambda_min': placeholder(float),
+    'rescale_gradient': placeholder(bool),  # the official layer's
+  }
 
 
 def get_base() -> ConfigDict:
@@ -36,62 +101,8 @@ def get_base() -> ConfigDict:
         'embedding_size': 128,
         'dropout': 0.0,
       },
-      'data': {
-        # Folders that launch.prepare_data wrote, separated by commas. People
-        # of two of them count as two, whatever their names.
-        'path': '',
-        # Shares of images, one for each folder, such as (3, 1); () by size.
-        'weights': (),
-        # A prepared set of other people, for the thresholds of model.json.
-        'calibration': '',
-        'batch_size': 512,  # over all devices
-        'crop': (112, 112),  # centre crop before resizing to image_size
-        'num_workers': 0,  # decoding processes; 0 decodes in threads
-        'augmentation': {
-          'mirror': 0.5,
-          'shift': 0,
-          'warp': 0.0,
-          'warp_scale': 0.1,
-          'warp_rotation': 10.0,
-          'crop': 0.0,
-          'crop_size': 0.8,
-          'low_resolution': 0.0,
-          'low_resolution_size': 28,
-          'blur': 0.0,
-          'blur_sigma': 1.5,
-          'color': 0.0,
-          'color_strength': 0.25,
-          'grayscale': 0.0,
-          'jpeg': 0.0,
-          'jpeg_quality': 30,
-          'occlusion': 0.0,
-          'occlusion_size': 0.5,
-        },
-      },
-      'loss': {
-        'name': 'arcface',  # see facejax.losses.margins
-        # The margin rises from zero over so many steps.
-        'warmup_steps': 0,
-        # Cosines with other identities above this count as 0: they may be the
-        # same person under another label.
-        'filter_threshold': placeholder(float),
-        # Constants of the loss; None means its own, and one that the chosen
-        # loss does not have is refused.
-        'scale': placeholder(float),
-        'margin': placeholder(float),
-        'm1': placeholder(float),  # combined_margin: m1, m2, m3
-        'm2': placeholder(float),
-        'm3': placeholder(float),
-        'easy': placeholder(bool),
-        'straight_through': placeholder(bool),  # InsightFace's gradient
-        'sub_centers': placeholder(int),
-        'concentration': placeholder(float),  # adaface: h
-        'lambda_base': placeholder(float),  # a_softmax
-        'lambda_gamma': placeholder(float),
-        'lambda_power': placeholder(float),
-        'lambda_min': placeholder(float),
-        'rescale_gradient': placeholder(bool),  # the official layer's
-      },
+      'data': _data(),
+      'loss': _loss(),
       'head': {
         # Share of the identities in a step; below 1 it is Partial FC.
         'sample_rate': 1.0,

@@ -47,6 +47,22 @@ def get_config(arg: str = ''):
   """The recipe; a variant is another net, `smoke` a handful of steps."""
   variant, options = base.parse_words(arg, VARIANTS, ('adaface', 'smoke'))
   smoke = 'smoke' in options
+  config = get_residual(variant, smoke)
+  if 'adaface' in options:
+    _set_adaface(config)
+  else:
+    config.total_steps = 32_000
+    config.learning_rate.milestones = (20_000, 28_000)
+    config.weight_decay = (('.*kernel|head/class_weights', 5e-4),)
+  if smoke:
+    config.total_steps = 4
+  config.ternary.rules = (('.*kernel', 'filter'),)
+  config.checkpoint.every_steps = 2 if smoke else 2000
+  return config
+
+
+def get_residual(variant: str, smoke: bool) -> ConfigDict:
+  """What both families of improved residual nets have in common."""
   config = base.get_base()
   config.model = {
     'name': variant,
@@ -58,16 +74,6 @@ def get_config(arg: str = ''):
   if smoke:
     config.model.units = (1, 1, 1, 1)
   config.data.batch_size = 16 if smoke else 512
-  if 'adaface' in options:
-    _set_adaface(config)
-  else:
-    config.total_steps = 32_000
-    config.learning_rate.milestones = (20_000, 28_000)
-    config.weight_decay = (('.*kernel|head/class_weights', 5e-4),)
-  if smoke:
-    config.total_steps = 4
-  config.ternary.rules = (('.*kernel', 'filter'),)
-  config.checkpoint.every_steps = 2 if smoke else 2000
   return config
 
 

@@ -27,7 +27,7 @@ The words after the colon: one of `VARIANTS`; casia; straight_through;
 partial_fc, a tenth of the identities in a step; smoke.
 """
 
-from configs import base
+from configs import base, ir
 
 VARIANTS = ('iresnet50', 'iresnet18', 'iresnet34', 'iresnet100')
 
@@ -38,17 +38,7 @@ def get_config(arg: str = ''):
     arg, VARIANTS, ('casia', *base.HEAD_WORDS, 'smoke')
   )
   smoke = 'smoke' in options
-  config = base.get_base()
-  config.model = {
-    'name': variant,
-    'image_size': (32, 32) if smoke else (112, 112),
-    'width': 0.125 if smoke else 1.0,
-    'embedding_size': 32 if smoke else 512,
-    'dropout': 0.4,
-  }
-  if smoke:
-    config.model.units = (1, 1, 1, 1)
-  config.data.batch_size = 16 if smoke else 512
+  config = ir.get_residual(variant, smoke)
   base.set_head(config, options)
   if 'casia' in options:
     config.total_steps = 32_000

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from facejax.errors import UsageError
-from launch import children
 from launch import flags as shared_flags
 
 _PROCESS_FLAGS = (*shared_flags.ProcessFlags._fields, 'cpu_devices')
@@ -98,6 +97,8 @@ def start_children(
       '--local_processes gives every process one GPU: leave out '
       '--local_device_ids, and choose GPUs by CUDA_VISIBLE_DEVICES'
     )
+  from facejax.parallel import children
+
   children.run_children(
     child_commands(
       [sys.executable, *sys.orig_argv[1:]],

@@ -15,8 +15,8 @@ import pytest
 
 from facejax.data.mixture import open_faces
 from facejax.data.pipeline import batch_records
+from facejax.parallel.children import GRACE_SECONDS
 from facejax.training.loop_checks import data_paths
-from launch.children import GRACE_SECONDS
 from tests.parallel import jobs
 from tests.training import tiny_recipe
 from tests.training.slow_train import told_images

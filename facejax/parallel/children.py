@@ -21,7 +21,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_children(
-  commands: Sequence[Sequence[str]], *, grace_seconds: float = GRACE_SECONDS
+  commands: Sequence[Sequence[str]],
+  *,
+  grace_seconds: float | int = GRACE_SECONDS,
 ) -> None:
   """Runs commands side by side; none outlives this call, or this process.
 
@@ -76,7 +78,7 @@ def _raise_failure(codes: Sequence[int], first: int | None) -> None:
 def _wait(
   children: Sequence[subprocess.Popen],
   interrupts: Sequence[int],
-  grace_seconds: float,
+  grace_seconds: float | int,
 ) -> int | None:
   """Returns when all have ended; the first that failed, if one did."""
   first, deadline = None, None

@@ -11,7 +11,7 @@ import chex
 from absl.testing import parameterized
 
 from facejax.errors import PeerError
-from launch import children
+from facejax.parallel import children
 from tests.conftest import REPOSITORY
 
 
@@ -99,7 +99,8 @@ class ParentTest(chex.TestCase):
       [
         sys.executable,
         '-c',
-        f'from launch import children; children.run_children({commands})',
+        'from facejax.parallel import children; '
+        f'children.run_children({commands})',
       ],
       cwd=REPOSITORY,
       stdout=subprocess.PIPE,
