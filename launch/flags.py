@@ -60,7 +60,10 @@ def data() -> flags.FlagHolder[str]:
 def pairs() -> flags.FlagHolder[str]:
   """A list of pairs of images."""
   return flags.DEFINE_string(
-    'pairs', None, "Pair list: LFW's own, or lines of 'path_a path_b 0|1'."
+    'pairs',
+    None,
+    "Pair list: LFW's own, lines of 'path_a path_b 0|1', CALFW's, CPLFW's, "
+    "AgeDB's .mat, or CFP's Protocol folder.",
   )
 
 
@@ -93,6 +96,24 @@ def test_embeddings() -> flags.FlagHolder[str]:
   """Its embeddings."""
   return flags.DEFINE_string(
     'test_embeddings', None, 'Saved embeddings (.npz) of the test set.'
+  )
+
+
+@functools.cache
+def far() -> flags.FlagHolder[list[float]]:
+  """False-accept rates."""
+  return flags.DEFINE_multi_float(
+    'far',
+    None,
+    'False-accept rate, again for more where several can be asked for.',
+  )
+
+
+@functools.cache
+def seed() -> flags.FlagHolder[int]:
+  """Of random draws."""
+  return flags.DEFINE_integer(
+    'seed', None, 'Of everything that is drawn (default 0).', lower_bound=0
   )
 
 

@@ -105,9 +105,7 @@ _NUM_IDENTITIES = flags.DEFINE_integer(
 _IMAGES_PER_IDENTITY = flags.DEFINE_integer(
   'images_per_identity', 20, 'Images of each (synthetic).', lower_bound=1
 )
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'Which people are drawn (synthetic).', lower_bound=0
-)
+_SEED = shared_flags.seed()
 _OUTPUT = shared_flags.output()
 _OVERWRITE = shared_flags.overwrite()
 _MODEL = shared_flags.model()
@@ -172,7 +170,7 @@ def _open_source() -> Any:
 
   if _SOURCE.value == 'synthetic':
     return sources.SyntheticSource(
-      _NUM_IDENTITIES.value, _IMAGES_PER_IDENTITY.value, seed=_SEED.value
+      _NUM_IDENTITIES.value, _IMAGES_PER_IDENTITY.value, seed=_SEED.value or 0
     )
   return opening.open_source(
     _SOURCE.value,

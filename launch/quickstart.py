@@ -84,7 +84,7 @@ def main(argv):
   del argv
   from facejax import files
   from facejax.data.synthetic import SyntheticFaces
-  from facejax.evaluation import plots
+  from facejax.evaluation.reporting import canvas, figures
   from facejax.parallel import mesh
   from facejax.preparation import prepare, sources
   from facejax.training import loop
@@ -105,8 +105,11 @@ def main(argv):
     strangers,
     {'float': trained['model_float_dir'], 'packed': trained['model_dir']},
   )
-  figure = plots.roc_figure(results, title='Synthetic faces, unseen people')
-  files.write_bytes(output / 'roc.png', plots.render(figure))
+  figure = figures.roc_figure(
+    {name: result.roc_curve() for name, result in results.items()},
+    title='Synthetic faces, unseen people',
+  )
+  files.write_bytes(output / 'roc.png', canvas.render(figure))
   _print_table(results, sizes, trained['images_per_second'])
   summary = {
     'data': 'synthetic faces',

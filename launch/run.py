@@ -30,6 +30,8 @@ _BAD_PATH = (
   errno.EROFS,
   errno.ENOTDIR,
   errno.ENAMETOOLONG,
+  errno.ENOENT,
+  errno.EISDIR,
 )
 
 

@@ -41,9 +41,7 @@ from launch import run
 _MODEL = shared_flags.model()
 _OUTPUT = shared_flags.output()
 _OVERWRITE = shared_flags.overwrite()
-_FAR = flags.DEFINE_float(
-  'far', None, 'False-accept rate, one that the model was calibrated for.'
-)
+_FAR = shared_flags.far()
 _THRESHOLD = flags.DEFINE_float(
   'threshold', None, 'Cosine above which it is one person, instead of --far.'
 )
@@ -64,13 +62,16 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     )
   if not _MODEL.value:
     raise UsageError('--model is missing: name a model directory')
+  rates = _FAR.value or []
+  if len(rates) > 1:
+    raise UsageError(f'--far is given {len(rates)} times: a verdict has one')
   output = _OUTPUT.value
   if output:
     verdict_picture.check_output(output, overwrite=_OVERWRITE.value)
   verdict = facejax.verify(
     facejax.load_model(_MODEL.value),
     *argv,
-    far=_FAR.value,
+    far=rates[0] if rates else None,
     threshold=_THRESHOLD.value,
     aligned=_ALIGNED.value,
   )

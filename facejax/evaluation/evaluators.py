@@ -10,8 +10,8 @@ from facejax.data.bin_pairs import BinPairs
 from facejax.data.protocols import PairList, read_any_pairs, resolve_names
 from facejax.errors import UsageError
 from facejax.evaluation.crops import Embed, embed_padded, mirrored, read_crops
-from facejax.evaluation.metrics import far_name
 from facejax.evaluation.modes import MODES, check_mode
+from facejax.evaluation.rates import far_name
 from facejax.evaluation.sampling import Faces, sample_pairs
 from facejax.evaluation.verification import check_pairs, verify_pairs
 from facejax.files import PathLike, progress
@@ -39,8 +39,9 @@ class PairEvaluator:
     Args:
       data: folder, zip or tar of aligned crops, IDENTITY/image.jpg, or a
         `.bin` of pairs.
-      pairs: a pair list, or the file of one, LFW's or any other; None for a
-        `.bin`, which brings its own.
+      pairs: a pair list, or the file of one in any form that
+        `read_any_pairs` knows (CFP's folder Split/FF or Split/FP too); None
+        for a `.bin`, which brings its own.
       mode: a name of `modes.MODES` other than 'centred', which needs a mean
         over training faces and so a finished model.
       batch_size: images in one call of `embed`, always exactly that many.

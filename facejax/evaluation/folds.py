@@ -1,11 +1,24 @@
-"""Rates of each fold at a threshold that the other folds fix."""
+"""Results of each fold at a threshold that the other folds fix."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from facejax.array_typing import Bool, Float, Int
-from facejax.evaluation.metrics import count_above, fold_sizes
+from facejax.errors import DataError, UsageError
+from facejax.evaluation.rates import count_above
+
+
+class FoldAccuracy(NamedTuple):
+  """Accuracy of every fold at the threshold of the other folds.
+
+  Attributes:
+    accuracies: float [F], share of pairs decided rightly.
+    thresholds: float [F], scores.
+  """
+
+  accuracies: Float[np.ndarray, ' F']
+  thresholds: Float[np.ndarray, ' F']
 
 
 class FoldRates(NamedTuple):
@@ -20,6 +33,73 @@ class FoldRates(NamedTuple):
   tar: Float[np.ndarray, ' F']
   far: Float[np.ndarray, ' F']
   thresholds: Float[np.ndarray, ' F']
+
+
+def fold_sizes(folds: Int[np.ndarray, ' P']) -> Int[np.ndarray, ' F']:
+  """Pairs in each fold.
+
+  Raises:
+    DataError: there are fewer than two folds or an empty one.
+  """
+  counts = np.bincount(folds)
+  if len(counts) < 2 or not counts.all():
+    raise DataError(
+      f'folds of {counts.tolist()} pairs: k-fold accuracy needs two or more, '
+      'none empty (at least two genuine and two impostor pairs)'
+    )
+  return counts
+
+
+def _best_threshold(
+  scores: Float[np.ndarray, ' P'],
+  same: Bool[np.ndarray, ' P'],
+  thresholds: Float[np.ndarray, ' T'],
+  choice: str,
+) -> float:
+  """The threshold of the highest accuracy, by cumulative counts."""
+  correct = count_above(np.sort(scores[same]), thresholds)
+  correct = correct - count_above(np.sort(scores[~same]), thresholds)
+  if choice == 'first':
+    return float(thresholds[np.argmax(correct)])
+  return float(thresholds[correct == correct.max()].mean())
+
+
+def kfold_accuracy(
+  scores: Float[np.ndarray, ' P'] | Float[np.ndarray, 'F P'],
+  same: Bool[np.ndarray, ' P'],
+  folds: Int[np.ndarray, ' P'],
+  thresholds: Float[np.ndarray, ' T'],
+  *,
+  choice: str = 'mean',
+) -> FoldAccuracy:
+  """Accuracy of each fold at the best threshold of the other folds.
+
+  Args:
+    scores: float [P], more is more alike; or [F, P] where every fold scores
+      all pairs in its own way (a mean over the other folds, for one).
+    same: bool [P], True for genuine pairs.
+    folds: int [P], 0 .. F-1, none empty.
+    thresholds: float [T], the candidates.
+    choice: which of equally good candidates: 'first' in the order given, or
+      the 'mean' of them all.
+
+  Returns:
+    Accuracies and thresholds of the F folds.
+
+  Raises:
+    DataError: there are fewer than two folds or an empty one.
+    UsageError: the choice is unknown.
+  """
+  if choice not in ('first', 'mean'):
+    raise UsageError(f"choice {choice!r}: use 'first' or 'mean'")
+  scores = np.broadcast_to(scores, (len(fold_sizes(folds)), len(same)))
+  accuracies, chosen = [], []
+  for fold, row in enumerate(scores):
+    test = folds == fold
+    best = _best_threshold(row[~test], same[~test], thresholds, choice)
+    accuracies.append(np.mean((row[test] > best) == same[test]))
+    chosen.append(best)
+  return FoldAccuracy(np.array(accuracies), np.array(chosen))
 
 
 def fold_tar_at_far(

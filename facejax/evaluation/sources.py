@@ -11,9 +11,22 @@ from facejax.data.archives import image_names, open_archive
 from facejax.data.bin_pairs import BinPairs
 from facejax.data.preprocessing import Preprocessing
 from facejax.data.protocols import PairList, resolve_names
-from facejax.errors import UsageError
-from facejax.evaluation.crops import embed_padded, mirrored, read_crops
-from facejax.evaluation.embeddings import Embeddings, SavedSource
+from facejax.errors import DataError, UsageError
+from facejax.evaluation.crops import (
+  embed_padded,
+  mirrored,
+  read_crops,
+  read_pictures,
+)
+from facejax.evaluation.embeddings import (
+  Embeddings,
+  SavedSource,
+  is_embeddings_folder,
+)
+from facejax.evaluation.feature_files import (
+  FeatureFolderSource,
+  holds_features,
+)
 
 
 @runtime_checkable
@@ -36,8 +49,17 @@ class EmbeddingSource(Protocol):
   has_flip: bool
   training_mean: np.ndarray | None
 
+  def names(self) -> Sequence[str]:
+    """Names of all images, sorted; a person's images share a folder."""
+
   def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
     """Embeddings of these images, in this order."""
+
+  def pictures(self, names: Sequence[str]) -> list[bytes] | None:
+    """Encoded images, or None where only embeddings are known."""
+
+  def pair_list(self) -> PairList | None:
+    """The pairs that the data bring with them, as a `.bin` does."""
 
   def describe(self) -> dict[str, Any]:
     """JSON values for a report: model, packed, preprocessing, data."""
@@ -74,6 +96,22 @@ class ModelSource:
     self.name = name
     self.training_mean = model.training_mean
     self._archive = open_archive(data)
+
+  def names(self) -> Sequence[str]:
+    """Names of all images in the archive, sorted.
+
+    Raises:
+      DataError: one is no text, so that no report could name it.
+    """
+    names = image_names(self._archive)
+    for name in names:
+      try:
+        name.encode()
+      except UnicodeEncodeError:
+        raise DataError(
+          f'{self.data}: the file name {name!r} is no UTF-8 text: rename it'
+        ) from None
+    return names
 
   def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
     """Reads and embeds every image once.
@@ -119,6 +157,14 @@ class ModelSource:
       training_mean=self.training_mean,
     )
 
+  def pictures(self, names: Sequence[str]) -> list[bytes]:
+    """Encoded images, as the archive holds them.
+
+    Raises:
+      DataError: an image is missing or cannot be read; names it.
+    """
+    return read_pictures(self._archive, names, where=str(self.data))
+
   def pair_list(self) -> PairList | None:
     """The pairs that the data bring with them; only a `.bin` does."""
     is_bin = isinstance(self._archive, BinPairs)
@@ -139,23 +185,70 @@ class ModelSource:
     return path if path.exists() else None
 
 
+class KeepingSource:
+  """A source that writes the embeddings it gives to an .npz."""
+
+  def __init__(self, source: EmbeddingSource, path: files.PathLike):
+    """Takes a source.
+
+    Args:
+      source: gives the embeddings.
+      path: of the .npz.
+
+    Raises:
+      UsageError: a folder stands there.
+    """
+    if files.Path(path).is_dir():
+      raise UsageError(f'--save_embeddings={path} is a folder: name an .npz')
+    self._source, self._path = source, path
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._source, name)
+
+  def around(self, source: EmbeddingSource) -> 'KeepingSource':
+    """Another source whose embeddings go to the same file."""
+    return KeepingSource(source, self._path)
+
+  def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
+    """Embeddings of these images, in this order; written, too."""
+    embeddings = self._source.embed(names, flip=flip)
+    embeddings.save(self._path, origin=self._source.describe())
+    return embeddings
+
+
+def _is_feature_folder(path: files.PathLike) -> bool:
+  """Whether a path leads to feature files rather than to arrays."""
+  if not files.Path(path).is_dir() or is_embeddings_folder(path):
+    return False
+  return holds_features(path)
+
+
 def open_source(
   *,
   model: files.PathLike | None = None,
   data: files.PathLike | None = None,
   embeddings: files.PathLike | None = None,
   batch_size: int = 128,
-) -> ModelSource | SavedSource:
+) -> ModelSource | SavedSource | FeatureFolderSource:
   """Opens a model directory with its images, or saved embeddings.
+
+  Args:
+    model: a model directory; it needs `data`.
+    data: the images; with `embeddings`, those that a report may show.
+    embeddings: what stands instead of a model: an .npz or a folder of arrays
+      (`SavedSource`), or feature files (`FeatureFolderSource`).
+    batch_size: images in one call of the model.
 
   Raises:
     UsageError: neither is given, or both.
     UserError: what is given cannot be opened.
   """
   if embeddings is not None:
-    if model is not None or data is not None:
-      raise UsageError('--embeddings stands instead of --model and --data')
-    return SavedSource(embeddings)
+    if model is not None:
+      raise UsageError('--embeddings stands instead of --model')
+    if _is_feature_folder(embeddings):
+      return FeatureFolderSource(embeddings, images=data)
+    return SavedSource(embeddings, images=data)
   if model is None or data is None:
     raise UsageError(
       'give --model and --data, or --embeddings; --model is '

@@ -12,7 +12,7 @@ from facejax import files
 from facejax.array_typing import UInt8
 from facejax.detection import pyramid
 from facejax.errors import UsageError
-from facejax.evaluation.plots import render
+from facejax.evaluation.reporting.canvas import render
 from facejax.files import PathLike
 from facejax.inference import EmbeddedPhoto, Verdict
 from facejax.inference.photos import read_photo

@@ -16,7 +16,7 @@ from facejax.data import records
 from facejax.data.contact_sheet import contact_sheet
 from facejax.data.images import decode_image, encode_png
 from facejax.data.manifest import IDENTITY_SIZES
-from facejax.evaluation.plots import render
+from facejax.evaluation.reporting.canvas import render
 from facejax.files import Path
 from facejax.preparation import draft
 

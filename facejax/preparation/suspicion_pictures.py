@@ -10,7 +10,7 @@ from facejax import files
 from facejax.array_typing import UInt8
 from facejax.data.contact_sheet import contact_sheet
 from facejax.data.images import encode_png
-from facejax.evaluation.plots import render
+from facejax.evaluation.reporting.canvas import render
 from facejax.files import Path
 from facejax.preparation.embedded_faces import EmbeddedFaces
 from facejax.preparation.near_duplicates import Duplicates

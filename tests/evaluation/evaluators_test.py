@@ -65,6 +65,19 @@ class EvaluatorsTest(chex.TestCase):
     with self.assertRaisesRegex(UsageError, 'brings no pairs'):
       PairEvaluator(self.root)
 
+  def test_lists_of_every_form_serve(self):
+    pairs = read_lfw_pairs(self.pairs)
+    expected = PairEvaluator(self.root, pairs, batch_size=7).run(self.embed)
+    rows = list(zip(pairs.names_a, pairs.names_b, pairs.same, strict=True))
+    for text in (
+      '\n'.join(f'{a} {b} {2 * same - 1}' for a, b, same in rows),
+      '\n'.join(f'{int(same)} {a} {b}' for a, b, same in rows),
+      '\n'.join(f'{a} {int(same)}\n{b} {int(same)}' for a, b, same in rows),
+    ):
+      path = self.create_tempfile(content=text).full_path
+      measured = PairEvaluator(self.root, path, batch_size=7).run(self.embed)
+      self.assertEqual(measured['auc'], expected['auc'])
+
   def test_every_call_has_the_full_batch(self):
     evaluator = PairEvaluator(
       self.root, read_lfw_pairs(self.pairs), mode='plain', batch_size=10

@@ -1,4 +1,4 @@
-"""TAR of a fold at the threshold of the others."""
+"""Results of a fold at the threshold of the others."""
 
 import chex
 import hypothesis
@@ -6,7 +6,36 @@ import numpy as np
 from absl.testing import absltest
 from hypothesis import strategies as st
 
-from facejax.evaluation.folds import fold_tar_at_far
+from facejax.errors import DataError, UsageError
+from facejax.evaluation.folds import fold_tar_at_far, kfold_accuracy
+from tests.evaluation.scored_pairs import scored_pairs
+
+SCORES = np.array([0.9, 0.8, 0.8, 0.3, 0.8, 0.5, 0.3, 0.1])
+SAME = np.array([1, 1, 1, 1, 0, 0, 0, 0], bool)
+
+
+def naive_kfold(scores, same, folds, thresholds, choice):
+  accuracies = []
+  for fold in range(max(folds) + 1):
+    row = scores[fold] if scores.ndim == 2 else scores
+    right = []
+    for threshold in thresholds:
+      right.append(
+        sum(
+          (row[i] > threshold) == same[i]
+          for i in range(len(same))
+          if folds[i] != fold
+        )
+      )
+    best = [
+      t for t, r in zip(thresholds, right, strict=True) if r == max(right)
+    ]
+    chosen = best[0] if choice == 'first' else sum(best) / len(best)
+    test = [i for i in range(len(same)) if folds[i] == fold]
+    accuracies.append(
+      sum((row[i] > chosen) == same[i] for i in test) / len(test)
+    )
+  return accuracies
 
 
 class FoldsTest(chex.TestCase):
@@ -61,6 +90,56 @@ class FoldsTest(chex.TestCase):
       self.assertEqual(
         rates.tar[fold], np.mean(scores[test] > rates.thresholds[fold])
       )
+
+  def test_folds_must_be_two_and_not_empty(self):
+    for folds in (np.zeros(8, int), np.arange(8) % 2 * 2):
+      with self.assertRaisesRegex(DataError, 'k-fold accuracy needs two'):
+        kfold_accuracy(SCORES, SAME, folds, SCORES)
+
+  def test_first_and_mean_choose_as_they_say(self):
+    scores = np.array([0.9, 0.1, 0.9, 0.1])
+    same, folds = np.array([1, 0, 1, 0], bool), np.array([0, 0, 1, 1])
+    grid = np.array([0.7, 0.3, 0.0])
+    for choice, threshold in (('first', 0.7), ('mean', 0.5)):
+      result = kfold_accuracy(scores, same, folds, grid, choice=choice)
+      np.testing.assert_allclose(result.thresholds, [threshold] * 2)
+      np.testing.assert_array_equal(result.accuracies, [1, 1])
+
+  @hypothesis.settings(deadline=None, max_examples=50)
+  @hypothesis.given(
+    scored_pairs(), st.sampled_from(['first', 'mean']), st.booleans()
+  )
+  def test_kfold_accuracy_equals_the_naive_loop(self, pairs, choice, per_fold):
+    scores, same = pairs
+    folds = np.arange(len(same)) % min(4, len(same))
+    if per_fold:
+      scores = np.stack([np.roll(scores, f) for f in range(folds.max() + 1)])
+    grid = np.arange(-5, 6) / 4
+    result = kfold_accuracy(scores, same, folds, grid, choice=choice)
+    np.testing.assert_allclose(
+      result.accuracies, naive_kfold(scores, same, folds, grid, choice)
+    )
+
+  def test_unknown_choices_are_refused(self):
+    with self.assertRaisesRegex(UsageError, "'first' or 'mean'"):
+      kfold_accuracy(SCORES, SAME, np.arange(8) % 2, SCORES, choice='last')
+
+  @hypothesis.settings(deadline=None, max_examples=50)
+  @hypothesis.given(scored_pairs(), st.randoms(use_true_random=False))
+  def test_order_and_rising_transforms_change_no_accuracy(self, pairs, random):
+    scores, same = pairs
+    folds = np.arange(len(same)) % 2
+    grid = np.arange(-9, 10) / 8
+    expected = kfold_accuracy(scores, same, folds, grid, choice='first')
+    order = np.array(random.sample(range(len(same)), len(same)))
+    mixed = kfold_accuracy(
+      scores[order], same[order], folds[order], grid, choice='first'
+    )
+    chex.assert_trees_all_equal(mixed, expected)
+    risen = kfold_accuracy(
+      scores**3 + scores, same, folds, grid**3 + grid, choice='first'
+    )
+    chex.assert_trees_all_equal(risen.accuracies, expected.accuracies)
 
 
 if __name__ == '__main__':

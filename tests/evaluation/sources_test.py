@@ -1,11 +1,14 @@
 """Embeddings from models and files: order, batches, bad input."""
 
+import json
 import os
 
 import chex
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from facejax import files
+from facejax.data import megaface
 from facejax.errors import DataError, UsageError
 from facejax.evaluation import crops, embeddings, sources
 from tests.evaluation import faces
@@ -109,6 +112,42 @@ class SourcesTest(chex.TestCase):
     with self.assertRaisesRegex(DataError, 'has no image c.jpg'):
       source.embed(['c.jpg'], flip=True)
 
+  def test_kept_embeddings_say_what_computed_them(self):
+    folder = faces.write_folder(self.root)
+    source = sources.ModelSource(faces.PixelModel(), folder, name='out/model')
+    path = os.path.join(self.root, 'kept.npz')
+    given = sources.KeepingSource(source, path).embed(NAMES[:3], flip=True)
+    kept = sources.open_source(embeddings=path)
+    np.testing.assert_array_equal(
+      kept.embed(NAMES[:3], flip=True).flip, given.flip
+    )
+    described = json.loads(json.dumps(source.describe()))
+    del described['data']
+    self.assertEqual(kept.describe(), described | {'embeddings': path})
+    self.assertEqual(described['model'], 'out/model')
+
+  def test_embeddings_by_others_say_nothing_of_a_model(self):
+    path = self.npz(names=np.array(['a']), plain=np.ones((1, 3)))
+    self.assertEqual(
+      embeddings.SavedSource(path).describe(),
+      {'model': None, 'packed': None, 'preprocessing': None}
+      | {'embeddings': path},
+    )
+
+  def test_a_folder_of_feature_files_stands_for_embeddings(self):
+    folder = os.path.join(self.root, 'features')
+    megaface.write_features(
+      files.Path(folder),
+      ['A/1.jpg', 'B/1.jpg'],
+      np.eye(2, dtype=np.float32),
+      suffix='_x.bin',
+    )
+    source = sources.open_source(embeddings=folder)
+    self.assertEqual(list(source.names()), ['A/1.jpg', 'B/1.jpg'])
+    np.testing.assert_array_equal(
+      source.embed(source.names(), flip=False).plain, np.eye(2)
+    )
+
   @parameterized.parameters(
     ({'names': np.array(['a'])}, "has no array 'plain'"),
     ({'names': np.array(['a']), 'plain': np.ones((2, 3))}, 'names has shape'),
@@ -128,6 +167,14 @@ class SourcesTest(chex.TestCase):
     (
       {'names': np.array(['a', 'b']), 'plain': np.ones((2, 3), int)},
       'plain is of type int64',
+    ),
+    (
+      {
+        'names': np.array(['a']),
+        'plain': np.ones((1, 3)),
+        'origin': np.array('[1]'),
+      },
+      'origin is no JSON object of model, packed, preprocessing',
     ),
     (
       {'names': np.array(['a', 'b'], object), 'plain': np.ones((2, 3))},

@@ -12,7 +12,7 @@ from absl.testing import absltest, flagsaver
 
 import facejax
 from facejax.evaluation import modes, protocols
-from launch import evaluate
+from launch import evaluate, evaluation_flags
 from tests.conftest import REPOSITORY
 from tests.evaluation import faces
 
@@ -36,9 +36,13 @@ class EvaluateTest(chex.TestCase):
     faces.write_lfw_list(os.path.join(self.root, 'lfw_pairs.txt'))
 
   def test_flags_list_what_the_library_has(self):
-    self.assertEqual(
+    self.assertCountEqual(
       evaluate.flags.FLAGS['protocol'].parser.enum_values,
       list(protocols.PROTOCOLS),
+    )
+    self.assertEqual(
+      set(evaluation_flags.options()),
+      {o for p in protocols.PROTOCOLS.values() for o in p.options},
     )
     self.assertEqual(
       evaluate.flags.FLAGS['mode'].parser.enum_values,
@@ -114,7 +118,10 @@ def test_real_embeddings_print_their_result_as_the_last_line(real_run):
   assert result['transductive'] is True
   assert result['num_pairs'] == 6000
   assert sorted(os.listdir(result['output'])) == [
+    'det.png',
     'histogram.png',
+    'measurements.npz',
+    'report.html',
     'results.json',
     'roc.png',
   ]

@@ -65,7 +65,7 @@ class WriteBinTest(chex.TestCase):
     ({'output': None}, UsageError, '--output is missing'),
     ({'output': 'x.zip'}, UsageError, 'name a file that ends with .bin'),
     ({'data': '/nowhere'}, DataError, '/nowhere does not exist'),
-    ({'pairs': '/nowhere.txt'}, DataError, 'the pair list cannot be read'),
+    ({'pairs': '/nowhere.txt'}, DataError, 'the list cannot be read'),
   )
   def test_bad_input_leaves_nothing(self, flags, kind, message):
     with self.assertRaisesRegex(kind, message):

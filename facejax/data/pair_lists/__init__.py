@@ -1,0 +1,1 @@
+"""Readers of pair lists, one for each form that the field writes."""

@@ -1,0 +1,1 @@
+"""Who is it: ranks and rates among enrolled people."""

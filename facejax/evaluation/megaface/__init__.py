@@ -1,0 +1,1 @@
+"""Probes among a million distractors."""

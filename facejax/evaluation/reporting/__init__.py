@@ -1,0 +1,1 @@
+"""What an evaluation found: curves, pictures, a page to read."""

@@ -1,0 +1,1 @@
+"""Scores of very many pairs on devices: counted, ranked, never all stored."""

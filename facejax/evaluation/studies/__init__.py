@@ -1,0 +1,1 @@
+"""Rates of groups of people, and of damaged images."""

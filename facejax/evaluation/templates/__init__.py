@@ -1,0 +1,1 @@
+"""Templates of several images, as IJB compares them."""
