@@ -25,6 +25,8 @@ bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.input_pipeline
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.megaface
 
 clean:
 	rm -rf .venv .cache out

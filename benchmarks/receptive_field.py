@@ -31,7 +31,7 @@ def main(argv):
   from benchmarks import field_figure, field_study
   from facejax import files
   from facejax.errors import UsageError
-  from facejax.evaluation.plots import render
+  from facejax.evaluation.reporting.canvas import render
 
   if not MODEL.value:
     raise UsageError('--model: give a model directory, or several with commas')
