@@ -14,6 +14,7 @@ from benchmarks import settings as settings_lib
 from benchmarks.settings import Settings
 from facejax import files
 from facejax.errors import UsageError
+from facejax.evaluation.identification.timing import processor
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'numpy', 'torch', 'onnxruntime')
 _SHOWN_SHARE = 0.01
@@ -36,14 +37,7 @@ def _chip() -> str:
   """What the maker calls the processor or the GPU."""
   if jax.default_backend() != 'cpu':
     return jax.devices()[0].device_kind
-  try:
-    with open('/proc/cpuinfo') as file:
-      for line in file:
-        if line.startswith('model name'):
-          return line.split(':', 1)[1].strip()
-  except OSError:
-    pass
-  return platform.processor() or platform.machine()
+  return processor()
 
 
 def _versions() -> dict[str, str]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from facejax.array_typing import Float, Int32
 from facejax.data.names import NameTable
+from facejax.data.text_lines import text_lines
 from facejax.errors import DataError
 from facejax.files import Path, PathLike
 
@@ -64,19 +65,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
   Raises:
     DataError: the file cannot be read or is no text.
   """
-  number, name = 0, str(path)  # a path takes longer to print than a line
-  try:
-    with path.open('rb') as file:
-      for number, raw in enumerate(file, 1):
-        line = raw.decode('utf-8-sig' if number == 1 else 'utf-8').strip()
-        if line:
-          yield f'{name}, line {number}', line
-  except UnicodeDecodeError:
-    raise DataError(f'{path}, line {number}: is no UTF-8 text') from None
-  except OSError as error:
-    raise DataError(
-      f'{path}: cannot be read ({error.strerror or error})'
-    ) from None
+  name = str(path)  # a path takes longer to print than a line
+  for number, line in text_lines(path):
+    yield f'{name}, line {number}', line
 
 
 def identifier(text: str) -> int:

@@ -12,6 +12,7 @@ from facejax.data.members import sorted_order
 from facejax.data.names import NameTable
 from facejax.data.numbering import NUMBER_WIDTH, Numbering
 from facejax.data.remote import check_reachable
+from facejax.data.text_lines import text_lines
 from facejax.errors import DataError
 from facejax.files import PathLike
 
@@ -80,27 +81,6 @@ def _parse(line: str) -> tuple[str, str, bool]:
   return path, identity, is_number
 
 
-def _lines(path: PathLike) -> Iterator[tuple[int, str]]:
-  """Numbered lines, the blank ones and # comments left out.
-
-  Raises:
-    DataError: the file cannot be read or is no text.
-  """
-  number = 0
-  try:
-    with path.open('rb') as file:
-      for number, raw in enumerate(file, 1):
-        line = raw.decode('utf-8-sig' if number == 1 else 'utf-8').strip()
-        if line and not line.startswith('#'):
-          yield number, line
-  except UnicodeDecodeError:
-    raise DataError(f'{path}: line {number} is not UTF-8 text') from None
-  except OSError as error:
-    raise DataError(
-      f'{path}: cannot be read ({error.strerror or error})'
-    ) from None
-
-
 def read_image_list(path: PathLike) -> ImageList:
   """Reads a list file, local or remote.
 
@@ -124,7 +104,9 @@ def read_image_list(path: PathLike) -> ImageList:
   forms: set[bool] = set()
 
   def paths() -> Iterator[str]:
-    for line, text in _lines(path):
+    for line, text in text_lines(path):
+      if text.startswith('#'):
+        continue
       try:
         name, identity, is_number = _parse(text)
         forms.add(is_number)

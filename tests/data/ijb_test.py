@@ -89,7 +89,7 @@ class FacesTest(IjbTestCase):
     twice = [t.replace('2.jpg', '1.jpg') for t in (MEDIA, POINTS)]
     with self.assertRaisesRegex(DataError, 'image 1.jpg is listed twice'):
       self.faces(*twice)
-    with self.assertRaisesRegex(DataError, 'none.txt: cannot be read'):
+    with self.assertRaisesRegex(DataError, 'none.txt: the list cannot be read'):
       read_template_faces(os.path.join(self.root, 'none.txt'), 'other.txt')
 
 

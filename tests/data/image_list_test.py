@@ -73,7 +73,7 @@ class ImageListTest(chex.TestCase):
     ('a.jpg\t\n \ta.jpg', 'line 1'),
     ('../a.jpg ann\n', 'line 1: .*leads out'),
     ('a.jpg x\nb.jpg x\n\na.jpg x\n', 'line 4: a.jpg stands already in line 1'),
-    (b'a.jpg x\n\xff.jpg x\n', 'line 2 is not UTF-8'),
+    (b'a.jpg x\n\xff.jpg x\n', 'line 2: is no UTF-8'),
     ('# nothing\n', 'names no image'),
   )
   def test_bad_line_is_named(self, text, message):

@@ -1,5 +1,6 @@
-"""Lines of a list with their numbers, for errors that say where."""
+"""Lines of a list, of which there must be some."""
 
+from facejax.data.text_lines import text_lines
 from facejax.errors import DataError
 from facejax.files import Path
 
@@ -10,19 +11,7 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
   Raises:
     DataError: the list cannot be read, is no UTF-8 text, or is empty.
   """
-  try:
-    text = path.read_bytes().decode('utf-8-sig')
-  except OSError as error:
-    raise DataError(
-      f'{path}: the list cannot be read ({error.strerror or error})'
-    ) from None
-  except UnicodeDecodeError:
-    raise DataError(f'{path}: the list is no UTF-8 text') from None
-  lines = [
-    (number, line.strip())
-    for number, line in enumerate(text.split('\n'), 1)
-    if line.strip()
-  ]
+  lines = list(text_lines(path))
   if not lines:
     raise DataError(f'{path}: the list is empty')
   return lines

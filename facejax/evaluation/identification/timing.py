@@ -21,7 +21,7 @@ def machine() -> dict[str, Any]:
   """JSON values that name the machine."""
   device = jax.devices()[0]
   return {
-    'processor': _processor(),
+    'processor': processor(),
     'platform': platform.platform(),
     'backend': jax.default_backend(),
     'device_kind': device.device_kind,
@@ -30,7 +30,7 @@ def machine() -> dict[str, Any]:
   }
 
 
-def _processor() -> str:
+def processor() -> str:
   """What its maker calls the processor, where Linux says it."""
   try:
     with open('/proc/cpuinfo') as file:
