@@ -22,7 +22,7 @@ _OF_ARRAYS = frozenset({1, 2})  # cells and structs
 _NO_VALUES = frozenset({_ARRAY, _COMPRESSED})
 _COMPLEX = 0x0800
 _CLASSES = frozenset({*_OF_ARRAYS, 4, *range(6, 16)})
-# NotImplementedError: the HDF5 form of MATLAB 7.3.
+# SciPy says by NotImplementedError that a file has the form of MATLAB 7.3.
 _NO_MAT = (
   OSError,
   ValueError,

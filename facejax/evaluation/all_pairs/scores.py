@@ -48,10 +48,18 @@ def genuine_pairs(
   return np.stack([order[first], order[second]]).astype(np.int32)
 
 
-def _genuine_scores(
+def genuine_scores(
   features: Float[np.ndarray, 'N D'], pairs: Int[np.ndarray, '2 G']
 ) -> Float[np.ndarray, ' G']:
-  """Scores of genuine pairs, a block at a time."""
+  """Scores of genuine pairs, computed on the device a block at a time.
+
+  Args:
+    features: float32 [N, D], unit norm.
+    pairs: int32 [2, G], rows, as of `genuine_pairs`.
+
+  Returns:
+    float32 [G].
+  """
   on_device, found = jnp.asarray(features), []
   for start in range(0, pairs.shape[1], _GENUINE_BLOCK):
     block = pairs[:, start : start + _GENUINE_BLOCK]
@@ -61,39 +69,45 @@ def _genuine_scores(
   return np.concatenate(found)
 
 
-def _thresholds(
-  impostors: ImpostorScores, kept: Kept, accepted: Sequence[int], count: int
-) -> list[tuple[float, int]]:
-  """The threshold for each number of impostors, and how many are above it."""
-  tail = kept.tail
-  beyond = [n + 1 for n in accepted if len(tail.scores) <= n < count]
+def operating_points(
+  impostors: ImpostorScores,
+  kept: Kept,
+  genuine: Float[np.ndarray, ' G'],
+  fars: Sequence[float],
+  num_impostors: int,
+) -> dict[float, rates.OperatingPoint]:
+  """The operating point of each rate, by the rule 'at_most'.
+
+  Args:
+    impostors: scores; a rate beyond the tail needs a second pass over them.
+    kept: counts and tail of the first pass.
+    genuine: float32 [G], scores of genuine pairs.
+    fars: the rates, each one that the pairs resolve.
+    num_impostors: all impostor pairs, those too that have no score.
+
+  References:
+    spec 13.5.
+  """
+  scored, tail = int(kept.counts.sum()), kept.tail
+  accepted = [rates.num_accepted(far, num_impostors) for far in fars]
+  beyond = [n + 1 for n in accepted if len(tail.scores) <= n < scored]
   exact = impostors.largest(beyond, kept.counts) if beyond else ((), ())
   by_rank = dict(zip(beyond, zip(*exact, strict=True), strict=True))
-  found = []
-  for number in accepted:
-    if number >= count:
-      score, above = -math.inf, count
+  points = {}
+  for far, number in zip(fars, accepted, strict=True):
+    if number >= scored:
+      threshold, above = -math.inf, scored
     elif number + 1 in by_rank:
-      score, above = by_rank[number + 1]
+      threshold, above = by_rank[number + 1]
     else:
-      score = tail.scores[number]
+      threshold = tail.scores[number]
       (above,) = tail.count_greater(tail.scores[number : number + 1])
-    found.append((float(score), int(above)))
-  return found
-
-
-def _point(
-  genuine: Float[np.ndarray, ' G'],
-  threshold: float,
-  num_above: int,
-  num_impostors: int,
-) -> rates.OperatingPoint:
-  """Rates of a threshold."""
-  return rates.OperatingPoint(
-    tar=float((genuine > np.float32(threshold)).mean()),
-    far=num_above / num_impostors,
-    threshold=threshold,
-  )
+    points[far] = rates.OperatingPoint(
+      tar=float((genuine > np.float32(threshold)).mean()),
+      far=int(above) / num_impostors,
+      threshold=float(threshold),
+    )
+  return points
 
 
 def score_all_pairs(
@@ -142,11 +156,6 @@ def score_all_pairs(
     tail=min(max([*lengths, _SHORTEST_TAIL]), _LONGEST_TAIL),
     desc='all pairs',
   )
-  genuine = _genuine_scores(features, pairs)
-  points = {
-    far: _point(genuine, *at, count)
-    for far, at in zip(
-      fars, _thresholds(impostors, kept, accepted, count), strict=True
-    )
-  }
+  genuine = genuine_scores(features, pairs)
+  points = operating_points(impostors, kept, genuine, fars, count)
   return AllPairs(labels, *pairs, genuine, kept.tail, kept.counts, points)

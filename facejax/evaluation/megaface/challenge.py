@@ -5,7 +5,6 @@ block, and never stored: memory does not grow with the number of distractors.
 """
 
 import functools
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -16,67 +15,19 @@ from facejax.array_typing import Float, Int
 from facejax.errors import DataError
 from facejax.evaluation import rates
 from facejax.evaluation.all_pairs.result import AllPairs
-from facejax.evaluation.all_pairs.scores import genuine_pairs
+from facejax.evaluation.all_pairs.scores import (
+  genuine_pairs,
+  genuine_scores,
+  operating_points,
+)
 from facejax.evaluation.megaface.distractors import Distractors
 from facejax.evaluation.megaface.result import MegaFace, count_hits
 from facejax.evaluation.scoring import keys
-from facejax.evaluation.scoring.impostors import ImpostorScores, Kept
+from facejax.evaluation.scoring.impostors import ImpostorScores
 
 FARS = (1e-3, 1e-4, 1e-5, 1e-6)
 MAX_RANK = 20
 _LONGEST_TAIL = 4_000_000
-
-
-def _genuine_scores(
-  features: Float[np.ndarray, 'Q D'], labels: Int[np.ndarray, ' Q']
-) -> Float[np.ndarray, ' G']:
-  """Scores of all pairs of one person, in the order of `genuine_pairs`."""
-  order = np.argsort(labels, kind='stable')
-  people = np.split(features[order], np.cumsum(np.bincount(labels))[:-1])
-  return np.concatenate(
-    [(x @ x.T)[np.triu_indices(len(x), 1)] for x in people]
-  ).astype(np.float32)
-
-
-def _points(
-  impostors: ImpostorScores,
-  kept: Kept,
-  genuine: Float[np.ndarray, ' G'],
-  fars: Sequence[float],
-  num_impostors: int,
-) -> dict[float, rates.OperatingPoint]:
-  """The operating point of each rate, by the rule 'at_most'.
-
-  Args:
-    impostors: scores; a rate beyond the tail needs a second pass over them.
-    kept: of the first pass.
-    genuine: scores of genuine pairs.
-    fars: the rates.
-    num_impostors: all impostor pairs, those out of reach too.
-  """
-  scored, tail = int(kept.counts.sum()), kept.tail.scores
-  accepted = {far: rates.num_accepted(far, num_impostors) for far in fars}
-  beyond = [far for far in fars if len(tail) <= accepted[far] < scored]
-  far_down = {}
-  if beyond:
-    ranks = [accepted[far] + 1 for far in beyond]
-    exact = impostors.largest(ranks, kept.counts)
-    far_down = dict(zip(beyond, zip(*exact, strict=True), strict=True))
-  points = {}
-  for far in fars:
-    if accepted[far] >= scored:
-      threshold, above = -math.inf, scored
-    elif far in far_down:
-      threshold, above = far_down[far]
-    else:
-      threshold = tail[accepted[far]]
-      (above,) = kept.tail.count_greater(tail[[accepted[far]]])
-    points[far] = rates.OperatingPoint(
-      tar=float((genuine > np.float32(threshold)).mean()),
-      far=int(above) / num_impostors,
-      threshold=float(threshold),
-    )
-  return points
 
 
 def _rank1_by_size(
@@ -140,8 +91,8 @@ def score_megaface(
     spec 13.4.
   """
   labels = np.asarray(labels, np.int32)
-  first, second = genuine_pairs(labels)
-  if not len(first):
+  mates = genuine_pairs(labels)
+  if not mates.shape[1]:
     raise DataError('nobody has two probe images: there is no mate to find')
   dimension = distractors.read(0, 1).shape[1]
   if dimension != features.shape[1]:
@@ -164,12 +115,12 @@ def score_megaface(
     best=MAX_RANK,
     desc=f'{total:,} distractors',
   )
-  genuine = _genuine_scores(features, labels)
-  points = _points(impostors, kept, genuine, fars, count)
+  genuine = genuine_scores(features, mates)
+  points = operating_points(impostors, kept, genuine, fars, count)
   # What is out of reach is no more alike than opposites are.
   counts = kept.counts.copy()
   counts[int(keys.classes(jnp.float32(-1)))] += unreachable
-  pairs = AllPairs(labels, first, second, genuine, kept.tail, counts, points)
+  pairs = AllPairs(labels, *mates, genuine, kept.tail, counts, points)
   by_size = _rank1_by_size(
     pairs, features, labels, distractors, kept.best[:, 0], mesh
   )

@@ -140,7 +140,7 @@ def run(
     distractor_noise: list of distractors that are none. With one of these
       lists, the refined result stands beside the original one.
     refined_rule: 'insightface' (the default) or 'facex_zoo', see
-      `megaface_refined`.
+      `megaface.refined`.
     feature_suffix: the end of the distractors' feature files, where there are
       those of several algorithms.
     far: false-accept rates; by default 1e-3 .. 1e-6, as far as the pairs

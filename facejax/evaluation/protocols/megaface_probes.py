@@ -130,7 +130,7 @@ def refine(
     probes: the original ones.
     crowd: the original distractors.
     noise: which of both are noise.
-    rule: of `megaface_refined.RULES`.
+    rule: of `megaface.refined.RULES`.
 
   Raises:
     DataError: nothing can stand for an image that is noise.
