@@ -53,6 +53,26 @@ def _check_mode(source: EmbeddingSource, mode: str) -> None:
   )
 
 
+def _check_options(
+  distractors: files.PathLike | None,
+  refined_rule: str | None,
+  save_features: files.PathLike | None,
+  wants_refined: bool,
+) -> None:
+  """Refuses what cannot be followed, before any embedding."""
+  if distractors is None:
+    raise UsageError('protocol megaface needs --distractors')
+  if refined_rule is not None:
+    check_rule(refined_rule)
+    if not wants_refined:
+      raise UsageError(
+        '--refined_rule is for noise lists: give --probe_noise or '
+        '--distractor_noise'
+      )
+  if save_features is not None:
+    check_folder(save_features)
+
+
 def _merge(parts: Sequence[Curves]) -> Curves:
   """Curves of several results in one picture each."""
   return Curves(
@@ -156,19 +176,9 @@ def run(
   References:
     spec 13.4; Kemelmacher-Shlizerman et al., The MegaFace Benchmark, 2016.
   """
-  if distractors is None:
-    raise UsageError('protocol megaface needs --distractors')
-  _check_mode(source, mode)
-  if refined_rule is not None:
-    check_rule(refined_rule)
-  if save_features is not None:
-    check_folder(save_features)
   wants_refined = probe_noise is not None or distractor_noise is not None
-  if refined_rule is not None and not wants_refined:
-    raise UsageError(
-      '--refined_rule is for noise lists: give --probe_noise or '
-      '--distractor_noise'
-    )
+  _check_options(distractors, refined_rule, save_features, wants_refined)
+  _check_mode(source, mode)
   others = open_distractor_source(distractors, source, suffix=feature_suffix)
   probes = read_probes(source, mode, probe_list)
   with (
