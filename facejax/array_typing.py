@@ -11,7 +11,18 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int8, Int32, UInt8, UInt32
+from jaxtyping import (
+  Array,
+  Bool,
+  Float,
+  Int,
+  Int8,
+  Int32,
+  Int64,
+  Shaped,
+  UInt8,
+  UInt32,
+)
 
 AnyArray = jax.Array | np.ndarray
 PyTree = Any
@@ -24,9 +35,11 @@ __all__ = [
   'Float',
   'Int',
   'Int32',
+  'Int64',
   'Int8',
   'Key',
   'PyTree',
+  'Shaped',
   'UInt32',
   'UInt8',
 ]

@@ -40,7 +40,7 @@ FIELDS = (
   'thresholds',  # by false-accept rate, or null
   'ternary',  # {rules, post_training}, or null
   'training_data',  # {identities_checksum, ...}, or null
-  'golden',  # {seed, embedding}, to verify a loaded model
+  'golden',  # {seed, embedding, logits of a hash layer}, to verify a model
 )
 
 

@@ -26,7 +26,7 @@ def describe_model(
 ) -> dict[str, Any]:
   """The description that `write_model_directory` stores.
 
-  The golden embedding is that of the model as deployed: with `rules`, of its
+  The golden outputs are those of the model as deployed: with `rules`, of its
   packed weights.
 
   Args:
@@ -48,9 +48,9 @@ def describe_model(
   if rules is not None:
     params = packed.pack_tree_jit(variables['params'], rules)
     variables = {**variables, 'params': params}
-  embed = embedding.make_embed_function(architecture, fields, preprocessing)
-  golden = embedding.golden_embedding(embed, variables, golden_seed)
-  if not np.isfinite(golden).all():
+  outputs = embedding.make_outputs_function(architecture, fields, preprocessing)
+  golden = embedding.golden_outputs(outputs, variables, golden_seed)
+  if not all(np.isfinite(values).all() for values in golden.values()):
     raise CheckpointError(
       f'{architecture}: the embedding of the model is not finite: training '
       'diverged, take an earlier checkpoint'
@@ -63,14 +63,14 @@ def describe_model(
     }
   return {
     'architecture': {'name': architecture, 'fields': dict(fields)},
-    'embedding_size': len(golden),
-    'hash_bits': None,
+    'embedding_size': len(golden['embedding']),
+    'hash_bits': len(golden['logits']) if 'logits' in golden else None,
     'preprocessing': preprocessing.to_json(),
     'training_mean': _to_list(training_mean),
     'thresholds': thresholds,
     'ternary': applied,
     'training_data': training_data,
-    'golden': {'seed': golden_seed, 'embedding': _to_list(golden)},
+    'golden': {'seed': golden_seed, **golden},
   }
 
 

@@ -9,21 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from facejax import models
-from facejax.array_typing import Float
+from facejax.array_typing import Float, UInt8
 from facejax.checkpoint.model_directory import (
   ModelDirectory,
   read_model_directory,
 )
-from facejax.data.preprocessing import CANONICAL_SIZE
 from facejax.errors import (
   CheckpointError,
-  DataError,
   UsageError,
   UserError,
 )
 from facejax.files import PathLike
 from facejax.inference import embedding
 from facejax.inference.description import read_preprocessing
+from facejax.ops import hamming
 
 # Cosine distances: between platforms, and from a narrower type than float32.
 _GOLDEN_TOLERANCE = 1e-4
@@ -59,7 +58,7 @@ class FaceModel:
     try:
       architecture = self.description['architecture']
       self.preprocessing = read_preprocessing(self.description)
-      self._embed = embedding.make_embed_function(
+      self._outputs = embedding.make_outputs_function(
         architecture['name'],
         architecture['fields'] | ({} if dtype is None else {'dtype': dtype}),
         self.preprocessing,
@@ -73,6 +72,11 @@ class FaceModel:
   def embedding_size(self) -> int:
     """Length D of an embedding."""
     return self.description['embedding_size']
+
+  @property
+  def hash_bits(self) -> int:
+    """Bits L of a code; 0 for a model without a hash layer."""
+    return self.description['hash_bits'] or 0
 
   @property
   def is_packed(self) -> bool:
@@ -101,11 +105,62 @@ class FaceModel:
     Raises:
       DataError: images of another shape or type.
     """
-    self._check_images(images)
+    embedding.check_images(images, self.preprocessing)
     if not len(images):
       return np.zeros((0, self.embedding_size), np.float32)
-    embeddings = np.asarray(self._embed(self.variables, images), np.float32)
+    found = self._outputs(self.variables, images).embedding
+    embeddings = np.asarray(found, np.float32)
     return embedding.normalize_rows(embeddings) if normalize else embeddings
+
+  def embed_and_hash(
+    self, images: Any, *, normalize: bool = True
+  ) -> tuple[Float[np.ndarray, 'B D'], Float[np.ndarray, 'B L']]:
+    """Embeddings and hash logits, in one pass of the net.
+
+    Args:
+      images: as `embed` takes them.
+      normalize: scales the embeddings, not the logits, to unit norm.
+
+    Returns:
+      float32 [B, D], and float32 [B, L]: bit l of a code is
+      logits[l] > 0, and the logits themselves are the query of the asymmetric
+      distance.
+
+    Raises:
+      UsageError: the model has no hash layer.
+      DataError: images of another shape or type.
+    """
+    if not self.hash_bits:
+      raise UsageError(
+        f'{self.directory.path} has no hash layer: add one by '
+        'python -m launch.add_hash'
+      )
+    embedding.check_images(images, self.preprocessing)
+    if not len(images):
+      return (
+        np.zeros((0, self.embedding_size), np.float32),
+        np.zeros((0, self.hash_bits), np.float32),
+      )
+    found = jax.device_get(self._outputs(self.variables, images))
+    embeddings, logits = (np.asarray(x, np.float32) for x in found)
+    if normalize:
+      embeddings = embedding.normalize_rows(embeddings)
+    return embeddings, logits
+
+  def hash(self, images: Any) -> UInt8[np.ndarray, 'B bytes']:
+    """Binary codes, bit l in byte l // 8, the least significant first.
+
+    Args:
+      images: as `embed` takes them.
+
+    Returns:
+      uint8 [B, L // 8].
+
+    Raises:
+      UsageError: the model has no hash layer.
+      DataError: images of another shape or type.
+    """
+    return np.asarray(hamming.pack_bits(self.embed_and_hash(images)[1]))
 
   def threshold_at(self, far: float) -> float:
     """The cosine similarity above which two faces count as one person.
@@ -127,17 +182,16 @@ class FaceModel:
     )
 
   def verify(self) -> None:
-    """Recomputes the golden embedding.
+    """Recomputes the golden embedding, and the golden hash logits.
 
     Raises:
       CheckpointError: the model does not compute what its writer stored.
     """
     path = self.directory.path
-    golden = self.description['golden']
-    expected = np.asarray(golden['embedding'], np.float32)
+    expected = dict(self.description['golden'])
     try:
-      actual = embedding.golden_embedding(
-        self._embed, self.variables, golden['seed']
+      actual = embedding.golden_outputs(
+        self._outputs, self.variables, expected.pop('seed')
       )
     except (flax.errors.FlaxError, TypeError, ValueError) as error:
       text = ' '.join(str(error).split())
@@ -145,9 +199,9 @@ class FaceModel:
         f'{path}: params/ does not fit the architecture of model.json '
         f'({text[:200]})'
       ) from None
-    same = actual.shape == expected.shape
-    distance = 1 - float(actual @ expected) if same else float('nan')
+    self._check_sizes(actual)
     limit = _NARROW_TOLERANCE if self._is_narrow else _GOLDEN_TOLERANCE
+    distance = embedding.golden_distance(actual, expected)
     if not distance <= limit:
       raise CheckpointError(
         f'{path}: its golden embedding is off by a cosine distance of '
@@ -155,23 +209,18 @@ class FaceModel:
         'a copy'
       )
 
-  def _check_images(self, images: Any) -> None:
-    """Refuses what would be embedded to nonsense."""
-    sizes = {CANONICAL_SIZE, tuple(self.preprocessing.image_size)}
-    wanted = ' or '.join(
-      f'[B, {height}, {width}, 3]' for height, width in sorted(sizes)
-    )
-    if not isinstance(images, (np.ndarray, jax.Array)):
-      raise DataError(
-        f'images: expected an array uint8 {wanted}, got a '
-        f'{type(images).__name__}'
-      )
-    good = images.ndim == 4 and images.shape[3] == 3
-    if not good or images.shape[1:3] not in sizes or images.dtype != np.uint8:
-      raise DataError(
-        f'images: expected RGB uint8 {wanted}, got {images.dtype} '
-        f'{list(images.shape)}'
-      )
+  def _check_sizes(self, outputs: dict[str, list[float]]) -> None:
+    """Refuses a description of other lengths than its parameters have."""
+    for field, name in (
+      ('embedding_size', 'embedding'),
+      ('hash_bits', 'logits'),
+    ):
+      said, found = getattr(self, field), len(outputs.get(name, ()))
+      if said != found:
+        raise CheckpointError(
+          f'{self.directory.path}: model.json says {field} {said}, its params '
+          f'have {found}: the folder was altered, restore it from a copy'
+        )
 
 
 def load_model(

@@ -8,7 +8,7 @@ References:
 from flax import linen as nn
 
 from facejax.array_typing import Array, Float
-from facejax.models.face_net import FaceNet
+from facejax.models.pooled import PooledFaceNet
 from facejax.models.stages import scale_width
 from facejax.nn.pooling import max_pool_ceil
 from facejax.ops.local_response import local_response_norm
@@ -25,17 +25,18 @@ CONVOLUTIONS = (
 FC6_FEATURES = 4096
 
 
-class AlexNet(FaceNet):
+class AlexNet(PooledFaceNet):
   """Five convolutions, two of them with local response norm, fc6 and fc7.
 
   The embedding is what the published classifier sees: fc7 after its ReLU.
+  Module A pools the map before the last maximum, and what that leaves of it.
 
   Attributes:
     image_size: (height, width) of the input, pixels.
     width: factor on all channels but the embedding's.
-    embedding_size: D, outputs of fc7.
-    dropout: share that a training step drops of fc6 and of fc7; needs the key
-      'dropout'.
+    embedding_size: D, outputs of fc7; of module A, see `PooledFaceNet`.
+    dropout: share that a training step drops of fc6 and of fc7, or of the
+      pooled features; needs the key 'dropout'.
   """
 
   image_size: tuple[int, int] = (227, 227)
@@ -43,17 +44,16 @@ class AlexNet(FaceNet):
   embedding_size: int = 4096
   dropout: float = 0.5
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised images, see `FaceNet`."""
-    self.check_images(images)
     x = images
+    widths = self._widths()
     for k, layer in enumerate(CONVOLUTIONS, 1):
-      features, size, strides, padding, groups, competes, pools = layer
+      _, size, strides, padding, groups, competes, pools = layer
       x = self.conv(
-        scale_width(features, self.width),
+        widths[k - 1],
         size,
         strides,
         groups=groups,
@@ -62,8 +62,11 @@ class AlexNet(FaceNet):
         name=f'conv{k}',
       )(x)
       x = nn.relu(x)
-      x = local_response_norm(x) if competes else x
-      x = max_pool_ceil(x, 3, 2) if pools else x
+      conv_map = local_response_norm(x) if competes else x
+      x = max_pool_ceil(conv_map, 3, 2) if pools else conv_map
+    if self.pooled:
+      x = self.splice(conv_map, x)
+      return nn.Dropout(self.dropout, deterministic=not train)(x)
     dense = (
       ('fc6', scale_width(FC6_FEATURES, self.width)),
       ('fc7', self.embedding_size),
@@ -72,3 +75,11 @@ class AlexNet(FaceNet):
       x = self.dense(x, features, name=name)
       x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
     return x[:, 0, 0]
+
+  def _widths(self) -> list[int]:
+    """Channels of every convolution."""
+    *widths, last = (
+      scale_width(features, self.width) for features, *_ in CONVOLUTIONS
+    )
+    groups = CONVOLUTIONS[-1][4]
+    return [*widths, self.last_width(last, self.embedding_size, groups=groups)]

@@ -12,8 +12,6 @@ References:
   `get_mbf_large`).
 """
 
-from flax import linen as nn
-
 from facejax.array_typing import Array, Float
 from facejax.errors import UsageError
 from facejax.models.face_net import FaceNet
@@ -43,12 +41,10 @@ class InsightFaceMbf(FaceNet):
   blocks: tuple[int, ...] = (1, 4, 6, 2)
   embedding_size: int = 512
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     if len(self.blocks) != 1 + len(STAGES):
       raise UsageError(
         f'blocks={self.blocks}: give {1 + len(STAGES)} counts, such as '

@@ -33,12 +33,10 @@ class LeNet5(FaceNet):
   width: float = 1.0
   embedding_size: int = 500
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised images, see `FaceNet`."""
-    self.check_images(images)
     x = images
     for k, features in enumerate(CONV_FEATURES, 1):
       x = self.conv(

@@ -52,12 +52,10 @@ class LightCNN(FaceNet):
   version: int = 1
   dropout: float = 0.7
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     if self.version not in VERSIONS:
       raise UsageError(f'version {self.version}: use 1 or 2')
     conv = functools.partial(

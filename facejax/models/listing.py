@@ -9,14 +9,18 @@ from facejax.models.counts import Counts, count_model
 from facejax.models.published import PUBLISHED, Published, agrees
 
 BYTES = 4  # of a float32
+# Nets whose module A with a hash layer is listed beside them.
+MODULE_A = ('mobilefacenet', 'vgg16', 'sphereface20', 'ir18', 'alexnet')
+_MODULE_A_FIELDS = {'pooled': True, 'hash_bits': 128}
 _HEAD = """\
 # Models
 
 Written by `python -m launch.list_models --output=docs/models.md --overwrite`; \
 a test keeps it true.
 
-Counts are of the net up to the embedding, without classifier, at its default \
-fields. *Folded* is after BatchNorm has become part of the layers before it. \
+Counts are of the net up to the embedding, or to the hash layer that it has, \
+without classifier, at its default fields. *Folded* is after BatchNorm has \
+become part of the layers before it. \
 Multiply-adds are those of the convolutions and dense layers for one image. \
 MB are 10^6 bytes, four for each parameter; running statistics are not among \
 them. Published figures stand as they are printed; some include a classifier.
@@ -42,10 +46,10 @@ def list_models(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     names: of `MODELS`; all of them by default.
 
   Returns:
-    A row for each model, and for each set of its fields that something is
-    published of: JSON values by name. `fields` are those that are not its
-    defaults, `published` the figures as printed, and `disagreements` a
-    sentence for each that is not ours rounded.
+    A row for each model, for each set of its fields that something is published
+    of, and for module A of those in `MODULE_A`: JSON values by name. `fields`
+    are those that are not its defaults, `published` the figures as printed, and
+    `disagreements` a sentence for each that is not ours rounded.
 
   Raises:
     UsageError: an unknown name.
@@ -56,6 +60,8 @@ def list_models(names: Sequence[str] = ()) -> list[dict[str, Any]]:
       fields = dict(entry.fields)
       if entry.name == name and (name, fields) not in wanted:
         wanted.append((name, fields))
+    if name in MODULE_A:
+      wanted.append((name, _MODULE_A_FIELDS))
   return [
     _row(name, fields)
     for name, fields in files.progress(

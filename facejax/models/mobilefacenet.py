@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from facejax.array_typing import Array, Float
 from facejax.errors import UsageError
-from facejax.models.face_net import FaceNet
+from facejax.models.pooled import PooledFaceNet
 from facejax.models.stages import scale_width
 from facejax.nn.blocks import SqueezeExcite
 
@@ -72,13 +72,17 @@ class Bottleneck(nn.Module):
     return x + y if x.shape == y.shape else y
 
 
-class MobileFaceNet(FaceNet):
+class MobileFaceNet(PooledFaceNet):
   """The net of Table 1, 220,965,376 multiply-adds at 112 x 112.
+
+  Conv 2 of module A is the 1 x 1 convolution `last`; pooling stands for the
+  global operator and for the linear layer.
 
   Attributes:
     width: factor on all channels but the embedding's.
     embedding_size: D of the final linear layer; None leaves that layer out
-      (-M and -S), and D is the channels before it.
+      (-M and -S), and D is the channels before it. Of module A, see
+      `PooledFaceNet`.
     last_features: channels of the 1 x 1 convolution before the global
       operator, or None to leave that convolution out (-S).
     activation: 'prelu', 'relu' or 'relu6'.
@@ -88,8 +92,8 @@ class MobileFaceNet(FaceNet):
     expansion_scale: factor on the expansion of every block.
     se_ratio: of squeeze-and-excite blocks; None for none.
     se_position: of them, 'depthwise' or 'residual' (spec 8.1).
-    dropout: share of the pooled features that a training step drops before
-      the final linear layer; needs the key 'dropout'.
+    dropout: share of the pooled features that a training step drops, before
+      the final linear layer in module B; needs the key 'dropout'.
     stages: (expansion, channels, blocks, stride of the first) of every stage;
       the default is the paper's.
   """
@@ -106,12 +110,10 @@ class MobileFaceNet(FaceNet):
   dropout: float = 0.0
   stages: tuple[tuple[int, int, int, int], ...] = STAGES
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     self._check_fields()
     conv_norm, activation = self.conv_norm, self.activation
     x = conv_norm(
@@ -137,12 +139,15 @@ class MobileFaceNet(FaceNet):
           name=f'stage{s}_block{b}',
         )(x, train)
     if self.last_features is not None:
-      last = scale_width(self.last_features, self.width)
+      last = self.last_width(
+        scale_width(self.last_features, self.width), self.embedding_size
+      )
       x = conv_norm(last, activation=activation, name='last')(x, train)
     return self._embed(x, train)
 
   def _check_fields(self) -> None:
-    """Raises UsageError for names that mean nothing."""
+    """Raises UsageError for fields that mean nothing."""
+    self.check_pooling()
     for field, known in (('tail', TAILS), ('se_position', SE_POSITIONS)):
       if getattr(self, field) not in known:
         raise UsageError(
@@ -150,6 +155,11 @@ class MobileFaceNet(FaceNet):
         )
     if self.tail == 'dense' and self.embedding_size is None:
       raise UsageError("tail 'dense' needs an embedding_size")
+    if self.pooled and (self.last_features is None or self.tail != TAILS[0]):
+      raise UsageError(
+        f'last_features={self.last_features} tail={self.tail!r}: pooled '
+        'features stand in place of the tail, and need last_features'
+      )
 
   def _squeeze_excite(self) -> Callable[..., nn.Module] | None:
     if self.se_ratio is None:
@@ -157,9 +167,11 @@ class MobileFaceNet(FaceNet):
     return functools.partial(SqueezeExcite, self.se_ratio, self.dtype)
 
   def _embed(self, x: Array, train: bool) -> Array:
-    """The global operator, then the linear layer."""
+    """The global operator, then the linear layer; or pooled features."""
     conv_norm, whole_map = self.conv_norm, x.shape[1:3]
     dropout = nn.Dropout(self.dropout, deterministic=not train)
+    if self.pooled:
+      return dropout(self.splice(x))
     if self.tail == 'dense':
       x = conv_norm(
         self.embedding_size, whole_map, padding=0, activation=None, name='embed'

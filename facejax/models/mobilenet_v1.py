@@ -78,12 +78,10 @@ class MobileNetV1(FaceNet):
   dropout: float = 0.0
   blocks: tuple[tuple[int, int], ...] = BLOCKS
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     x = self.conv_norm(
       scale_width(STEM_FEATURES, self.width),
       3,

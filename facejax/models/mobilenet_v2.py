@@ -94,12 +94,10 @@ class MobileNetV2(FaceNet):
   stages: tuple[tuple[int, int, int, int], ...] = STAGES
   last_features: int = LAST_FEATURES
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     if self.tail not in TAILS:
       raise UsageError(f'tail {self.tail!r}: use one of {", ".join(TAILS)}')
     conv_norm, activation = self.conv_norm, self.activation

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from flax import linen as nn
 
 from facejax.array_typing import Array, Float
-from facejax.models.face_net import FaceNet
+from facejax.errors import UsageError
+from facejax.models.pooled import PooledFaceNet
 from facejax.models.stages import Units, scale_width, stage_units
 from facejax.nn.layers import normalize
 
@@ -25,18 +26,19 @@ UNITS = {
 STAGE_FEATURES = (64, 128, 256, 512)
 
 
-class ResidualFaceNet(FaceNet):
+class ResidualFaceNet(PooledFaceNet):
   """A stem, four stages of units, of which the first of each has stride 2.
 
-  The tail is BN - dropout - a dense layer over the map - BN.
+  The tail is BN - dropout - a dense layer over the map - BN. That of module A
+  is BN - pooling - dropout, and its last stage has the width of conv 2.
 
   Attributes:
     width: factor on all channels but the embedding's.
-    embedding_size: D.
+    embedding_size: D; of module A, see `PooledFaceNet`.
     depth: one of `UNITS`.
     units: of the stages; None takes those of `depth`.
-    dropout: share of the map that a training step drops before the dense
-      layer; needs the key 'dropout'.
+    dropout: share that a training step drops of the map before the dense
+      layer, or of the pooled features; needs the key 'dropout'.
   """
 
   width: float = 1.0
@@ -60,20 +62,31 @@ class ResidualFaceNet(FaceNet):
       name: of the module.
     """
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
+    units = stage_units(self.depth, self.units, UNITS)
+    widths = self._widths(units)
     stem = scale_width(STAGE_FEATURES[0], self.width)
     x = self.conv_norm(stem, 3, name='stem')(images, train)
-    for s, count in enumerate(stage_units(self.depth, self.units, UNITS)):
-      features = scale_width(STAGE_FEATURES[s], self.width)
+    for s, count in enumerate(units):
       for u in range(count):
         strides = 2 if u == 0 else 1
-        x = self.make_unit(features, strides, f'stage{s}_unit{u}')(x, train)
+        x = self.make_unit(widths[s], strides, f'stage{s}_unit{u}')(x, train)
     x = self.norm(x, train, name='output_norm')
+    x = self.splice(x) if self.pooled else x
     x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    if self.pooled:
+      return x
     x = self.dense(x, self.embedding_size, name='embed')
     return self.norm(x, train, name='embed_norm')[:, 0, 0]
+
+  def _widths(self, units: Units) -> list[int]:
+    """Channels of every stage."""
+    widths = [scale_width(features, self.width) for features in STAGE_FEATURES]
+    last = max((s for s, count in enumerate(units) if count), default=-1)
+    widths[last] = self.last_width(widths[last], self.embedding_size)
+    if self.pooled and not any(units):
+      raise UsageError(f'units {units}: pooled features need one of them')
+    return widths

@@ -50,12 +50,10 @@ class ResNetMFM(FaceNet):
   embedding_size: int = 512
   units: Units = UNITS[20]
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     conv = functools.partial(
       MaxFeatureConv, dtype=self.dtype, conv_path=self.conv_path
     )

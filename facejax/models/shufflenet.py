@@ -118,12 +118,10 @@ class ShuffleNet(FaceNet):
   width: float = 1.0
   stages: tuple[tuple[int, int], ...] = STAGES
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     stem = scale_width(STEM_FEATURES, self.width, UNIT_MULTIPLE)
     x = self.conv_norm(stem, 3, activation='relu', name='stem')(images, train)
     x = nn.max_pool(x, *_POOL)

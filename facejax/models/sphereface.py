@@ -10,7 +10,7 @@ from collections.abc import Callable
 from flax import linen as nn
 
 from facejax.array_typing import Array, Float
-from facejax.models.face_net import FaceNet
+from facejax.models.pooled import PooledFaceNet
 from facejax.models.stages import Units, scale_width, stage_units
 from facejax.nn.layers import PReLU
 
@@ -49,16 +49,18 @@ class Unit(nn.Module):
     return x + y
 
 
-class SphereFace(FaceNet):
+class SphereFace(PooledFaceNet):
   """Four stages: a convolution of stride 2, then residual units.
 
   The units' biases are parameters, and counted, as in the authors' files,
   where they stay at zero: freeze 'stage.*_unit.*/bias' to train so.
 
+  In module A the whole last stage has the width of conv 2 (spec 4.4).
+
   Attributes:
     image_size: (height, width) of the input, pixels.
     width: factor on all channels but the embedding's.
-    embedding_size: D of the final layer.
+    embedding_size: D of the final layer; of module A, see `PooledFaceNet`.
     depth: layers with kernels, one of `UNITS`.
     units: residual units of the stages; None takes those of `depth`.
   """
@@ -69,17 +71,17 @@ class SphereFace(FaceNet):
   depth: int = 20
   units: Units | None = None
 
-  @nn.compact
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
     """Embeds normalised faces, see `FaceNet`."""
-    self.check_images(images)
     x = images
     units = stage_units(self.depth, self.units, UNITS)
+    *widths, last = (scale_width(f, self.width) for f in STAGE_FEATURES)
+    widths.append(self.last_width(last, self.embedding_size))
     for s, count in enumerate(units):
       x = self.conv(
-        scale_width(STAGE_FEATURES[s], self.width),
+        widths[s],
         3,
         2,
         use_bias=True,
@@ -89,5 +91,7 @@ class SphereFace(FaceNet):
       x = PReLU(name=f'stage{s}_activation')(x)
       for u in range(count):
         x = Unit(self.conv, name=f'stage{s}_unit{u}')(x)
+    if self.pooled:
+      return self.splice(x)
     x = self.dense(x, self.embedding_size, name='embed', kernel_init=_xavier)
     return x[:, 0, 0]

@@ -1,9 +1,12 @@
-"""Pooling over windows, rounded as the nets' sources round it."""
+"""Pooling over windows, rounded as the nets' sources do, and over maps."""
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from facejax.array_typing import Array, Float
 from facejax.errors import DataError
+
+LOCAL_POOLS = ('average', 'max')
 
 
 def max_pool_ceil(
@@ -35,3 +38,19 @@ def _overhang(side: int, size: int, strides: int) -> int:
       'larger images'
     )
   return steps * strides + size - side
+
+
+def splice_pools(
+  x: Float[Array, 'B H W C'],
+  downsampled: Float[Array, 'B h w C'],
+  local_pool: str,
+) -> Float[Array, 'B 2*C']:
+  """What a whole map holds, beside what its windows hold.
+
+  Args:
+    x: feature map; the first C values are its means.
+    downsampled: the same map after pooling over windows.
+    local_pool: 'average' or 'max', what the last C values are of it.
+  """
+  pool = jnp.mean if local_pool == 'average' else jnp.max
+  return jnp.concatenate([x.mean((1, 2)), pool(downsampled, (1, 2))], -1)

@@ -15,18 +15,18 @@ from facejax.checkpoint.model_directory import write_model_directory
 from facejax.data.preprocessing import Preprocessing
 from facejax.inference import FaceModel, load_model
 from facejax.inference.description import describe_model
+from facejax.models.face_net import FaceNet
 
 RULES = (('.*kernel', 'filter'),)
 
 
-class Tiny(nn.Module):
+class Tiny(FaceNet):
   """One strided convolution, one BatchNorm, one dense layer."""
 
   image_size: tuple[int, int] = (32, 32)
   embedding_size: int = 24
 
-  @nn.compact
-  def __call__(self, images, train):
+  def embed_faces(self, images, train):
     x = nn.Conv(8, (8, 8), strides=8, name='stem')(images)
     mean = self.variable('batch_stats', 'mean', jnp.ones, 8).value
     x = nn.tanh(x - mean.reshape(1, 1, 1, 8))
@@ -49,13 +49,14 @@ def make_variables(seed=0, **fields):
   )
 
 
-def write(path, *, rules=None, classifier=None, **options):
+def write(path, *, rules=None, classifier=None, fields=None, **options):
   """Writes a tiny model directory; returns its variables."""
-  variables = make_variables()
+  fields = {'image_size': (32, 32), **(fields or {})}
+  variables = make_variables(**fields)
   description = describe_model(
     variables,
     architecture='tiny',
-    fields={'image_size': (32, 32)},
+    fields=fields,
     preprocessing=PREPROCESSING,
     rules=rules,
     **options,

@@ -16,7 +16,7 @@ from facejax import trees
 from facejax.compression.folding import fold_batch_norm
 from facejax.errors import DataError
 from facejax.models import MODELS, get_model
-from tests.models import small_deep, small_mobile
+from tests.models import small_deep, small_mobile, small_pooled
 from tests.models.numpy_variables import numpy_variables
 
 SMALL = {**small_mobile.SMALL, **small_deep.SMALL}
@@ -45,6 +45,14 @@ MORE_FAMILIES = (
   'resnet_mfm',
   'lenet5',
 )
+# Names of module A with a hash layer, of the nets that have one.
+HASHED = '_hashed'
+HASHED_FAMILIES = tuple(
+  name + HASHED for name in ('mobilefacenet', 'sphereface10')
+)
+MORE_HASHED_FAMILIES = tuple(
+  name + HASHED for name in ('vgg16', 'ir18', 'iresnet18', 'alexnet')
+)
 # The compiler's effort is of no use to nets this small.
 _FAST = {'xla_backend_optimization_level': 0}
 
@@ -54,31 +62,44 @@ def images_of(model, count=3):
   return jax.random.normal(jax.random.key(1), shape)
 
 
+def small_model(name):
+  architecture = name.removesuffix(HASHED)
+  forms = SMALL if name == architecture else small_pooled.SMALL_POOLED
+  return get_model(architecture, **forms[architecture])
+
+
+def outputs_of(model, variables, images):
+  """Embeddings, and the logits of the hash layer behind them."""
+  outputs = model.apply(variables, images, False, method='outputs')
+  return jnp.concatenate(jax.tree.leaves(outputs), -1)
+
+
 @functools.cache
 def computed(name):
-  """Variables, embeddings of three forms of one net, and gradients."""
-  model = get_model(name, **SMALL[name])
+  """Variables, outputs of three forms of one net, and gradients."""
+  model = small_model(name)
   images = images_of(model)
   variables = numpy_variables(model, images[:1], False, drawn=True, seed=2)
   folded = fold_batch_norm(variables)
 
   def loss(params):
-    embeddings, updates = model.apply(
+    outputs, updates = model.apply(
       {**variables, 'params': params},
       images,
       True,
       mutable=['batch_stats'],
       rngs={'dropout': jax.random.key(2)},
+      method='outputs',
     )
-    return jnp.sum(jnp.sin(embeddings)), updates
+    return sum(jnp.sum(jnp.sin(x)) for x in jax.tree.leaves(outputs)), updates
 
   def compute(variables, folded, images):
     half = model.clone(dtype='bfloat16')
     gradient, updates = jax.grad(loss, has_aux=True)(variables['params'])
     return {
-      'float32': model.apply(variables, images, False),
-      'folded': model.clone(folded=True).apply(folded, images, False),
-      'bfloat16': half.apply(variables, images, False),
+      'float32': outputs_of(model, variables, images),
+      'folded': outputs_of(model.clone(folded=True), folded, images),
+      'bfloat16': outputs_of(half, variables, images),
       'gradient': gradient,
       'updates': updates,
     }
@@ -131,22 +152,22 @@ class Contract:
 
 
 class ContractTest(Contract, chex.TestCase):
-  @parameterized.parameters(*FAMILIES)
+  @parameterized.parameters(*FAMILIES, *HASHED_FAMILIES)
   def test_folding_keeps_the_embeddings_and_drops_the_statistics(self, name):
     self.check_folding(name)
 
-  @parameterized.parameters(*FAMILIES)
+  @parameterized.parameters(*FAMILIES, *HASHED_FAMILIES)
   def test_bfloat16_computes_with_float32_parameters(self, name):
     self.check_bfloat16(name)
 
-  @parameterized.parameters(*FAMILIES)
+  @parameterized.parameters(*FAMILIES, *HASHED_FAMILIES)
   def test_every_weight_learns_and_every_statistic_moves(self, name):
     self.check_learning(name)
 
 
 @pytest.mark.slow
 class MoreContractTest(Contract, chex.TestCase):
-  @parameterized.parameters(*MORE_FAMILIES)
+  @parameterized.parameters(*MORE_FAMILIES, *MORE_HASHED_FAMILIES)
   def test_the_other_families_keep_the_contract(self, name):
     self.check_folding(name)
     self.check_bfloat16(name)
