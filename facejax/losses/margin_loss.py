@@ -100,6 +100,11 @@ class MarginLoss:
     """Whether the lengths of the class weights mean nothing."""
     return self.name != 'softmax'
 
+  @property
+  def normalizes_embeddings(self) -> bool:
+    """Whether the lengths of the embeddings weigh nothing in the logits."""
+    return self.name not in ('softmax', 'a_softmax')
+
   def init_params(self, num_identities: int) -> dict[str, Float[Array, '...']]:
     """First values of what is learned beside the class weights, float32.
 

@@ -21,9 +21,10 @@ from facejax.evaluation.calibration import calibrate
 from facejax.files import PathLike
 from facejax.inference.description import describe_model
 from facejax.inference.embedding import (
-  EmbedFunction,
-  make_embed_function,
+  OutputsFunction,
+  make_outputs_function,
 )
+from facejax.models.face_net import FaceOutputs
 from facejax.training.deployed import (
   deployed_rules,
   deployed_variables,
@@ -71,13 +72,20 @@ class Exporter:
 
     It runs on the first device of this process, without the others.
     """
+    outputs = self.outputs_function(state, steps_done)
+    return lambda images: outputs(images).embedding
+
+  def outputs_function(
+    self, state: TrainState, steps_done: int
+  ) -> Callable[[np.ndarray], FaceOutputs]:
+    """`embed_function` with the logits of the hash layer, if there is one."""
     variables = self._local_variables(state, steps_done)
-    return lambda images: self._embed(variables, images)
+    return lambda images: self._outputs(variables, images)
 
   @functools.cached_property
-  def _embed(self) -> EmbedFunction:
+  def _outputs(self) -> OutputsFunction:
     """Compiled once for all evaluations of a run."""
-    return make_embed_function(
+    return make_outputs_function(
       self.architecture, self.fields, self.preprocessing
     )
 

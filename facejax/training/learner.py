@@ -7,6 +7,7 @@ import optax
 
 from facejax.compression import ternary
 from facejax.data.preprocessing import Preprocessing
+from facejax.losses.hash_objective import HashObjective
 from facejax.models.face_net import FaceNet
 from facejax.parallel.head import MarginHead
 
@@ -48,6 +49,7 @@ class Learner:
       `nn.rematerialization`.
     ema_decay: of the moving average of the net's parameters, which is then
       what is evaluated and deployed; 0 keeps none.
+    hashing: how the model's hash layer is trained; None where it has none.
   """
 
   model: FaceNet
@@ -61,6 +63,7 @@ class Learner:
   micro_batches: int = 1
   remat: bool = False
   ema_decay: float = 0.0
+  hashing: HashObjective | None = None
 
   @property
   def mesh(self) -> Any:

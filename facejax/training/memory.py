@@ -43,13 +43,11 @@ _COMPILER_OPTIONS = {
 class _PixelNet(FaceNet):
   """Pixels as embeddings: a net that is nothing beside its head."""
 
-  def setup(self):
-    self.scale = self.param('scale', lambda _: jnp.ones(()))
-
-  def __call__(
+  def embed_faces(
     self, images: Float[Array, 'B H W C'], train: bool
   ) -> Float[Array, 'B D']:
-    return self.scale * images.reshape(len(images), -1)
+    scale = self.param('scale', lambda _: jnp.ones(()))
+    return scale * images.reshape(len(images), -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,14 +149,14 @@ def _measure(
   return exact, sizes.temp_size_in_bytes + fresh, seconds
 
 
-def head_alone(learner: Learner, embedding_size: int) -> Learner:
+def head_alone(learner: Learner, classifier_size: int) -> Learner:
   """The same head and optimiser under a net of no size.
 
   Args:
     learner: whose head it is.
-    embedding_size: D.
+    classifier_size: length of what the head sees.
   """
-  size = (1, embedding_size)
+  size = (1, classifier_size)
   return dataclasses.replace(
     learner,
     model=_PixelNet(image_size=size, image_channels=1),
@@ -166,11 +164,12 @@ def head_alone(learner: Learner, embedding_size: int) -> Learner:
     ternary_schedule=None,
     remat=False,
     ema_decay=0.0,
+    hashing=None,
   )
 
 
-def embedding_size(learner: Learner) -> int:
-  """D of a learner's net."""
+def head_width(learner: Learner) -> int:
+  """Length of a row of the class weights."""
   return abstract_state(learner)[0].params[HEAD]['class_weights'].shape[-1]
 
 
@@ -184,7 +183,7 @@ def head_memory(learner: Learner, batch_size: int) -> StepMemory:
   Returns:
     Its 'activations' are 0.
   """
-  alone = head_alone(learner, embedding_size(learner))
+  alone = head_alone(learner, head_width(learner))
   exact, workspace, seconds = _measure(alone, batch_size)
   return StepMemory(exact, 0, workspace, seconds)
 
@@ -223,8 +222,9 @@ def exchanged_bytes(learner: Learner, batch_size: int) -> dict[str, int]:
     'head': `class_sharded.bytes_exchanged`, and where the identities are not
     split over all axes, the gradient of a shard's (sampled) class weights,
     which is summed over the others. 'gradients': of the net's parameters,
-    float32. Both sums are made once for each micro-batch. BatchNorm's
-    statistics, a few kilobytes, are left out.
+    float32. Both sums are made once for each micro-batch. Left out are
+    BatchNorm's statistics, a few kilobytes, and the products of L hash bits,
+    twice 4 L^2 bytes.
   """
   head, mesh = learner.head, learner.mesh
   if mesh.size == 1:
@@ -234,7 +234,7 @@ def exchanged_bytes(learner: Learner, batch_size: int) -> dict[str, int]:
   sampled = head.sample_rate < 1
   shards = num_shards(mesh, head.axes)
   crossing = class_sharded.bytes_exchanged(
-    batch_size, embedding_size(learner), sampled=sampled
+    batch_size, head_width(learner), sampled=sampled
   )
   if shards < mesh.size:
     rows = head.rows // shards

@@ -3,13 +3,16 @@
 import dataclasses
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from facejax import models, trees
+from facejax import files, models, trees
 from facejax.array_typing import PyTree
 from facejax.compression import ternary
 from facejax.data.preprocessing import Preprocessing
+from facejax.errors import UsageError
+from facejax.losses.hash_objective import HashObjective, make_hash_objective
 from facejax.losses.margin_constants import default_constants
 from facejax.losses.margin_loss import MarginLoss, make_margin_loss
 from facejax.losses.margins import MARGINS
@@ -43,6 +46,48 @@ def make_margin(loss: ConfigDict) -> MarginLoss:
     filter_threshold=filter_threshold,
     **fields,
   )
+
+
+def make_hashing(config: ConfigDict) -> HashObjective | None:
+  """How a config trains the hash layer of its model; None if it has none.
+
+  Raises:
+    UsageError: a setting that cannot be, or one for a model without a hash
+      layer, which would do nothing.
+  """
+  settings = config.hash.to_dict()
+  hashing = make_hash_objective(total_steps=config.total_steps, **settings)
+  if config.model.get('hash_bits', 0):
+    return hashing
+  plain = make_hash_objective(total_steps=config.total_steps)
+  for name, value in settings.items():
+    if getattr(hashing, name) != getattr(plain, name):
+      raise UsageError(
+        f'hash.{name}={value!r}: the model has no hash layer: set '
+        'model.hash_bits, such as 128, or leave it out'
+      )
+  return None
+
+
+def note_uneven_parts(learner: Learner) -> None:
+  """Warns where the length of a part decides what its part is worth.
+
+  A margin that normalises the whole of embedding and code leaves the smaller
+  of them little to say (spec 4.5); the metrics tell which that is.
+  """
+  hashing, margin_loss = learner.hashing, learner.head.margin_loss
+  if (
+    hashing is not None
+    and hashing.classifier == 'spliced'
+    and not hashing.normalize_parts
+    and margin_loss.normalizes_embeddings
+    and jax.process_index() == 0
+  ):
+    files.note(
+      f'warning: {margin_loss.name} normalises embedding and code together, so '
+      'the longer of them outweighs the other: compare feature_norm and '
+      'hash_norm in metrics.jsonl, or set hash.normalize_parts'
+    )
 
 
 def make_head(
@@ -115,6 +160,7 @@ def make_learner(
     micro_batches=config.micro_batches,
     remat=config.remat,
     ema_decay=config.ema_decay,
+    hashing=make_hashing(config),
   )
   params = abstract_state(learner)[0].params
   for name, rule in rules.items():

@@ -35,6 +35,7 @@ def _kept_bytes(learner: Learner, images: int, dtype: Any) -> int:
         True,
         mutable=['batch_stats'],
         rngs={'dropout': jax.random.key(0)},
+        method='outputs',
       )[0]
 
     if learner.remat:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from facejax.array_typing import Key, PyTree
+from facejax.models.face_net import FaceOutputs
 from facejax.parallel import mesh as mesh_lib
 from facejax.training.learner import Learner
 
@@ -45,16 +46,24 @@ def join_head(net: PyTree, head: PyTree) -> PyTree:
   return {**net, HEAD: head} if head else dict(net)
 
 
+def classifier_size(learner: Learner, outputs: FaceOutputs) -> int:
+  """Length of what the head sees of a net's outputs, values or shapes."""
+  size = outputs.embedding.shape[-1]
+  if learner.hashing is None:
+    return size
+  return learner.hashing.classifier_size(size, outputs.logits.shape[-1])
+
+
 def initial_state(learner: Learner, key: Key) -> TrainState:
   """First values of everything; they do not depend on the mesh."""
   model, head = learner.model, learner.head
   model_key, head_key = jax.random.split(key)
   images = jnp.zeros((1, *model.image_size, model.image_channels), jnp.float32)
-  variables = model.init(model_key, images, False)
-  embedding = model.apply(variables, images, False)
-  params = join_head(
-    variables['params'], head.init(head_key, embedding.shape[-1])
+  outputs, variables = model.init_with_output(
+    model_key, images, False, method='outputs'
   )
+  size = classifier_size(learner, outputs)
+  params = join_head(variables['params'], head.init(head_key, size))
   net_stats = variables.get('batch_stats', {})
   ema = jax.tree.map(jnp.copy, variables['params'])
   return TrainState(

@@ -1,5 +1,6 @@
 """Starting from a trained model: layers matched by path and shape."""
 
+import collections
 import dataclasses
 import sys
 
@@ -34,14 +35,30 @@ class WarmStartReport:
 
   def print(self, path: PathLike) -> None:
     """Tells what was and what was not taken over, on stderr."""
-    total = len(self.matched) + len(self.not_in_model) + len(self.other_shape)
+    wanted = [*self.matched, *self.not_in_model, *self.other_shape]
     print(
-      f'init_from {path}: {len(self.matched)} of {total} arrays taken over',
+      f'init_from {path}: {len(self.matched)} of {len(wanted)} arrays taken '
+      'over',
       file=sys.stderr,
     )
+    if self.matched:
+      blocks = ', '.join(_blocks(self.matched, wanted))
+      print(f'  taken over: {blocks}', file=sys.stderr)
     for title in ('not_in_model', 'other_shape', 'not_in_run'):
       for name in getattr(self, title):
         print(f'  {title.replace("_", " ")}: {name}', file=sys.stderr)
+
+
+def _blocks(taken: list[str], wanted: list[str]) -> list[str]:
+  """The blocks of the net that names are of; how much, if not all of one."""
+  found, whole = (
+    collections.Counter(name.split('/')[1] for name in names)
+    for names in (taken, wanted)
+  )
+  return [
+    block if count == whole[block] else f'{block} ({count} of {whole[block]})'
+    for block, count in found.items()
+  ]
 
 
 def warm_start(
