@@ -83,6 +83,45 @@ def _loss() -> dict[str, Any]:
   }
 
 
+def _hash() -> dict[str, Any]:
+  """How a hash layer is trained: nothing of it acts without hash_bits."""
+  return {
+    # What the classifier sees: 'spliced', embedding and code; or 'hash', the
+    # code alone.
+    'classifier': 'spliced',
+    'activation': 'tanh',  # or sign, with the gradient of the identity
+    # The code is tanh(beta logits). As in HashNet beta may rise over the run,
+    # such as from 1 to 10; None leaves it.
+    'beta': 1.0,
+    'beta_final': placeholder(float),
+    'quantization': 'l2',  # l2, l1 or none: how far codes are from +-1
+    'quantization_weight': 0.1,
+    'balance_weight': 0.0,  # for bits that half of the faces set
+    'independence_weight': 0.0,  # for bits that do not repeat each other
+    # Splice embedding and code at unit length each.
+    'normalize_parts': False,
+  }
+
+
+def _rounds() -> dict[str, Any]:
+  """Training in rounds, each from the best checkpoint so far (spec 7.1)."""
+  return {
+    'max_rounds': 0,  # the paper's schedule has 6; 0 is one ordinary run
+    # Evaluator of kind 'identification' whose loss tells of overfitting; ''
+    # the only one there is.
+    'evaluator': '',
+    # Rises of that loss in a row, while the training loss falls, that end a
+    # round.
+    'patience': 5,
+    # Gain of a round in checkpoint.best_metric (by default the rank1 of that
+    # evaluator) below which there is no other.
+    'min_improvement': 0.0005,
+    # Peak of round 1, 2, ... by the round before; the last for all after.
+    'rate_factors': (0.1, 0.5),
+    'decay_factor': 2.0,  # weight decay of a round by the round before
+  }
+
+
 def get_base() -> ConfigDict:
   """The config schema; a recipe sets what it is about."""
   return ConfigDict(
@@ -100,9 +139,11 @@ def get_base() -> ConfigDict:
         'width': 1.0,
         'embedding_size': 128,
         'dropout': 0.0,
+        'hash_bits': 0,  # of a hash layer on the embedding, multiples of 8
       },
       'data': _data(),
       'loss': _loss(),
+      'hash': _hash(),
       'head': {
         # Share of the identities in a step; below 1 it is Partial FC.
         'sample_rate': 1.0,
@@ -162,6 +203,7 @@ def get_base() -> ConfigDict:
       },
       # name -> {kind, every_steps, ...}, see training/evaluators.py.
       'evaluators': {},
+      'rounds': _rounds(),
     },
     convert_dict=True,
   )

@@ -13,6 +13,10 @@ parameters, momentum and order of images as if nothing had happened; a larger
 total_steps trains on. Another recipe needs another workdir. On a CPU the batch
 is split over as many devices as there are cores (--cpu_devices).
 
+--config.rounds.max_rounds=6 trains in rounds: until it overfits, then again
+from the best checkpoint at a lower rate and a stronger weight decay, until that
+helps no more (docs/recipes.md). Each is a run in WORKDIR/round_K.
+
 --dry_run compiles the step for devices that are not here and says what it needs
 on each, and refuses what cannot fit, with what would; no workdir, and with
 --identities no data (docs/scaling.md):
@@ -123,18 +127,20 @@ def _train():
   import jax
 
   from facejax.parallel import mesh, multihost
-  from facejax.training import loop, replay
+  from facejax.training import loop, loop_rounds, replay
 
   with processes.joined(_PROCESSES) as num_processes:
     batch_size = CONFIG.value.data.batch_size // num_processes
     mesh.split_cpu(batch_size, CPU_DEVICES.value)
     multihost.open_devices()
+    in_rounds = CONFIG.value.rounds.max_rounds > 0
     if REPLAY_STEP.value is not None:
-      return replay.replay(CONFIG.value, WORKDIR.value, REPLAY_STEP.value)
+      again = loop_rounds.replay_step if in_rounds else replay.replay
+      return again(CONFIG.value, WORKDIR.value, REPLAY_STEP.value)
     alone = processes.without_process_flags(sys.argv[1:])
     if jax.default_backend() == 'cpu':  # Partial FC samples by device
       alone.append(f'--cpu_devices={jax.device_count()}')
-    result = loop.train(
+    result = (loop_rounds if in_rounds else loop).train(
       CONFIG.value,
       WORKDIR.value,
       profile_steps=PROFILE_STEPS.value,

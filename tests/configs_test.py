@@ -31,6 +31,9 @@ _WORDS = (
   'iresnet.py:casia',
   'iresnet.py:straight_through,partial_fc',
   'ir.py:ir18,adaface',
+  'hashing.py:vgg16,hash_alone',
+  'hashing.py:mobilefacenet,usual',
+  'hashing.py:mobilefacenet,module_b',
 )
 _CASES = [
   (p.stem + a.replace(':', '_'), f'{p}{a}')

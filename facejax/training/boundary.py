@@ -16,6 +16,7 @@ from facejax.training.deployed import deployed_rules, float_variables
 from facejax.training.evaluators import ScheduledEvaluator
 from facejax.training.goodput import Goodput, progress_text
 from facejax.training.loop_setup import Run, data_position
+from facejax.training.overfitting import OverfittingWatch
 from facejax.training.writers import MetricsWriter
 
 # What is not finite once the parameters are spoilt.
@@ -41,20 +42,23 @@ class Boundary:
     start: int,
     goodput: Goodput,
     command: str,
+    watch: OverfittingWatch | None = None,
   ):
     """Takes up the metrics after `start` steps; `command` is for messages."""
     self.config, self.run, self.store = config, run, store
     self.workdir, self.goodput, self.command = workdir, goodput, command
     self.writer = MetricsWriter(workdir, start_step=start)
     self._measured: dict[str, float] = {}
+    # Other processes may still see what the first is about to drop.
+    rows = [row for row in self.writer.rows() if row['step'] <= start]
     name = config.checkpoint.best_metric
     self._best = self._better(
-      row[name]
-      for row in self.writer.rows()
-      # Other processes may still see what the first is about to drop.
-      if row['step'] <= start and row.get(name) is not None
+      row[name] for row in rows if row.get(name) is not None
     )
     self._improved = False
+    self._watch = watch
+    for row in rows if watch else ():
+      watch.add(row)
 
   @property
   def _ternary(self) -> Any:
@@ -79,6 +83,22 @@ class Boundary:
   def _evaluators(self, steps_done: int) -> list[ScheduledEvaluator]:
     always = self._is_last(steps_done) or self._turns(steps_done)
     return [e for e in self.run.evaluators if always or e.due(steps_done)]
+
+  @property
+  def is_watched(self) -> bool:
+    """Whether the run is one of several, and may end before its last step."""
+    return self._watch is not None
+
+  @property
+  def overfits(self) -> bool:
+    """Whether the run is to end here, since it overfits."""
+    return self._watch is not None and self._watch.overfits
+
+  def _write(self, steps_done: int, values: dict[str, float]) -> None:
+    """Writes metrics, and looks at them."""
+    self.writer.write(steps_done, values)
+    if self._watch is not None:
+      self._watch.add(values)
 
   def is_due(self, steps_done: int) -> bool:
     """Whether anything but the next step is to be done."""
@@ -117,11 +137,11 @@ class Boundary:
     due = self._evaluators(steps_done)
     if not due:
       return
-    embed = self.run.exporter.embed_function(self.run.state, steps_done)
+    outputs = self.run.exporter.outputs_function(self.run.state, steps_done)
     for evaluator in due:
-      measured = evaluator.run(embed)
+      measured = evaluator.run(outputs)
       self._measured |= measured
-      self.writer.write(steps_done, measured)
+      self._write(steps_done, measured)
       if jax.process_index() == 0:
         text = ' '.join(f'{k}={v:.4f}' for k, v in measured.items())
         files.note(f'step {steps_done}: {text}')
@@ -170,7 +190,7 @@ class Boundary:
       self._is_last(steps_done) or not steps_done % self.config.log_every_steps
     ):
       values = _numbers(metrics) | self.goodput.metrics()
-      self.writer.write(steps_done, values)
+      self._write(steps_done, values)
       bar.set_postfix_str(progress_text(values), refresh=False)
     watched = _numbers({name: metrics[name] for name in _WATCHED})
     if not all(map(math.isfinite, watched.values())):

@@ -2,18 +2,21 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from facejax.data.synthetic import SyntheticFaces
-from facejax.errors import UsageError
-from facejax.evaluation.crops import Embed
+from facejax.errors import DataError, UsageError
 from facejax.evaluation.evaluators import PairEvaluator
+from facejax.evaluation.held_out_identification import (
+  IdentificationEvaluator,
+  Outputs,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class ScheduledEvaluator:
-  """A pair evaluator with its name and period.
+  """An evaluator with its name and period.
 
   Attributes:
     name: prefix of its metrics.
@@ -22,18 +25,22 @@ class ScheduledEvaluator:
   """
 
   name: str
-  evaluator: PairEvaluator
+  evaluator: PairEvaluator | IdentificationEvaluator
   every_steps: int
 
   def due(self, steps_done: int) -> bool:
     """Whether it runs after this many steps."""
     return self.every_steps > 0 and steps_done % self.every_steps == 0
 
-  def run(self, embed: Embed) -> dict[str, float]:
-    """'evaluation/NAME/METRIC' -> value."""
+  def run(self, outputs: Outputs) -> dict[str, float]:
+    """'evaluation/NAME/METRIC' -> value, of a net's outputs for images."""
+    if isinstance(self.evaluator, PairEvaluator):
+      measured = self.evaluator.run(lambda images: outputs(images).embedding)
+    else:
+      measured = self.evaluator.run(outputs)
     return {
       f'evaluation/{self.name}/{metric}': value
-      for metric, value in self.evaluator.run(embed).items()
+      for metric, value in measured.items()
     }
 
 
@@ -58,22 +65,43 @@ def _make_synthetic(
   )
 
 
-_KINDS = {'pairs': PairEvaluator, 'synthetic': _make_synthetic}
+_KINDS = {
+  'pairs': PairEvaluator,
+  'synthetic': _make_synthetic,
+  'identification': IdentificationEvaluator,
+}
+
+
+def _check_held_out(
+  name: str, evaluator: IdentificationEvaluator, trained_on: Iterable[str]
+) -> None:
+  """Raises DataError if people of the training are to be held out."""
+  shared = set(evaluator.identities).intersection(trained_on)
+  if shared:
+    raise DataError(
+      f'evaluators.{name}: {min(shared)} and {len(shared) - 1} more are '
+      'training people: hold out people who take no part in training'
+    )
 
 
 def make_evaluators(
   evaluators: Mapping[str, Mapping[str, Any]],
+  *,
+  trained_on: Iterable[str] = (),
 ) -> list[ScheduledEvaluator]:
   """Builds the evaluators of a config; their images are read here, once.
 
   Args:
     evaluators: name -> {kind, every_steps, and the fields of the kind}:
       'pairs' takes data, pairs and mode; 'synthetic' num_identities,
-      images_per_identity, seed, first_identity and num_pairs.
+      images_per_identity, seed, first_identity and num_pairs;
+      'identification' data, max_probes and scale.
+    trained_on: names of the people of the training, whom identification must
+      not measure.
 
   Raises:
     UsageError: an unknown kind or field; DataError: images or a list that
-      cannot be read.
+      cannot be read, or held-out people who are trained on.
   """
   scheduled = []
   for name, given in evaluators.items():
@@ -92,5 +120,7 @@ def make_evaluators(
     except TypeError as error:
       raise UsageError(f'evaluators.{name} ({kind}): {error}') from None
     evaluator = _KINDS[kind](**fields)
+    if isinstance(evaluator, IdentificationEvaluator):
+      _check_held_out(name, evaluator, trained_on)
     scheduled.append(ScheduledEvaluator(name, evaluator, every))
   return scheduled

@@ -14,19 +14,22 @@ from ml_collections import ConfigDict
 
 from facejax import files
 from facejax.checkpoint.manager import CheckpointStore
-from facejax.errors import Interrupted
+from facejax.errors import Interrupted, UsageError
 from facejax.files import Path, PathLike
 from facejax.parallel.multihost import StopSignal, peer_failure
 from facejax.training.boundary import Boundary
 from facejax.training.goodput import Goodput
 from facejax.training.loop_changes import check_unchanged
 from facejax.training.loop_setup import (
+  FirstState,
   Run,
   build_run,
   make_batches,
   resume_or_start,
 )
+from facejax.training.overfitting import OverfittingWatch
 from facejax.training.profiling import ProfileWindow, parse_window
+from facejax.training.rounds import FILE as ROUNDS
 
 
 def _stop(boundary: Boundary, steps_done: int) -> None:
@@ -50,8 +53,14 @@ def _steps(
   boundary: Boundary,
   profile: ProfileWindow,
   start: int,
-) -> None:
-  """Runs the steps from `start` on; `run.state` ends up trained."""
+) -> int:
+  """Runs the steps from `start` on; `run.state` ends up trained.
+
+  Returns:
+    The steps done: all, or fewer of a run that overfits.
+  """
+  if boundary.overfits:
+    return start
   goodput = boundary.goodput
   bar = files.progress(
     range(start, config.total_steps),
@@ -81,8 +90,14 @@ def _steps(
         boundary.finish_step(before + 1, running, bar)
         running = None
         boundary.visit(before + 1)
-      if stops and before + 1 < config.total_steps:
+      is_last = before + 1 == config.total_steps
+      # What follows a watched run must not begin.
+      if stops and (boundary.is_watched or not is_last):
         _stop(boundary, before + 1)
+      if boundary.overfits:
+        boundary.save(before + 1)
+        return before + 1
+  return config.total_steps
 
 
 def train(
@@ -91,6 +106,9 @@ def train(
   *,
   profile_steps: str = '',
   command: str = 'python -m launch.train ...',
+  run: Run | None = None,
+  first_state: FirstState | None = None,
+  watch: OverfittingWatch | None = None,
 ) -> dict[str, Any]:
   """Trains, or continues, a run and writes its model directory.
 
@@ -104,6 +122,9 @@ def train(
     workdir: folder of the run, shared by all processes.
     profile_steps: steps to profile, such as '10:15', into `profile/`.
     command: that started the run, for messages.
+    run: built from `config` already; its state moves on.
+    first_state: see `resume_or_start`.
+    watch: ends the run at a check where it overfits; None never.
 
   Returns:
     step, loss, model_dir, images_per_second, goodput; `evaluation`, the last
@@ -118,7 +139,13 @@ def train(
   """
   goodput, workdir = Goodput(), Path(workdir)
   window = parse_window(profile_steps) or (0, 0)
-  run = build_run(config)
+  if (workdir / ROUNDS).exists():
+    raise UsageError(
+      f'{workdir} holds a training in rounds: set rounds.max_rounds to go on '
+      'with it, or choose another workdir'
+    )
+  if run is None:
+    run = build_run(config)
   with contextlib.ExitStack() as stack:
     store = stack.enter_context(
       CheckpointStore(
@@ -128,7 +155,7 @@ def train(
         best_is=config.checkpoint.best_is,
       )
     )
-    start = resume_or_start(config, run, store)
+    start = resume_or_start(config, run, store, first_state=first_state)
     if start:
       check_unchanged(config, workdir / 'config.json', start)
     if jax.process_index() == 0:
@@ -141,6 +168,7 @@ def train(
       start=start,
       goodput=goodput,
       command=command,
+      watch=watch,
     )
     stack.callback(boundary.close)
     profile = ProfileWindow(workdir, *window, start_step=start)
@@ -148,13 +176,13 @@ def train(
     # Before the store closes, which waits for a save unless a peer is lost.
     stack.enter_context(peer_failure())
     boundary.begin(start)
-    _steps(config, run, boundary, profile, start)
-  run.exporter.write(workdir / 'model', run.state, config.total_steps)
-  return _summary(config, run, boundary.writer.rows(), workdir)
+    steps_done = _steps(config, run, boundary, profile, start)
+  run.exporter.write(workdir / 'model', run.state, steps_done)
+  return _summary(run, boundary.writer.rows(), workdir, steps_done)
 
 
 def _summary(
-  config: ConfigDict, run: Run, rows: list[dict], workdir: Path
+  run: Run, rows: list[dict], workdir: Path, steps_done: int
 ) -> dict[str, Any]:
   """The result of a run, from its rows of metrics."""
 
@@ -170,17 +198,17 @@ def _summary(
   logged = [row for row in rows if 'loss' in row]
   last = logged[-1] if logged else {'loss': None}
   result = {
-    'step': config.total_steps,
+    'step': steps_done,
     'loss': last['loss'],
     'model_dir': str(workdir / 'model'),
     'images_per_second': round(last.get('images_per_second', 0.0), 1),
     'goodput': round(last.get('goodput', 0.0), 3),
-    'evaluation': evaluation(config.total_steps),
+    'evaluation': evaluation(steps_done),
   }
   if (workdir / 'model_best' / 'model.json').exists():
     result['model_best_dir'] = str(workdir / 'model_best')
   schedule = run.learner.ternary_schedule
-  if schedule and 0 < schedule.from_step < config.total_steps:
+  if schedule and 0 < schedule.from_step < steps_done:
     result['model_float_dir'] = str(workdir / 'model_float')
     result['evaluation_float'] = evaluation(schedule.from_step)
   return result

@@ -1,6 +1,7 @@
 """Whether a run may go on by the recipe that it is given now."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -23,6 +24,8 @@ _FREE = (
   'mesh',
   'head.axes',
   'remat',
+  'rounds.max_rounds',
+  'rounds.min_improvement',
 )
 
 
@@ -37,11 +40,18 @@ def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
   }
 
 
-def _may_change(name: str) -> bool:
-  return any(name == free or name.startswith(free + '.') for free in _FREE)
+def _is_among(name: str, fields: Sequence[str]) -> bool:
+  """Whether a field is one of some, or within one of them."""
+  return any(name == field or name.startswith(field + '.') for field in fields)
 
 
-def check_unchanged(config: ConfigDict, path: Path, steps_done: int) -> None:
+def check_unchanged(
+  config: ConfigDict,
+  path: Path,
+  steps_done: int,
+  *,
+  held: Sequence[str] = (),
+) -> None:
   """Refuses to continue a run by another recipe than it was begun with.
 
   The result would be of neither recipe, and a run whose ternary steps were
@@ -52,6 +62,7 @@ def check_unchanged(config: ConfigDict, path: Path, steps_done: int) -> None:
     config: of the run that is to go on.
     path: the config.json of the run so far; nothing is checked without one.
     steps_done: by the run so far.
+    held: fields that otherwise might change, and here may not.
 
   Raises:
     CheckpointError: names the fields with both values.
@@ -76,7 +87,7 @@ def check_unchanged(config: ConfigDict, path: Path, steps_done: int) -> None:
     for name, value in new.items()
     if name in old
     and old[name] != value
-    and not _may_change(name)
+    and (_is_among(name, held) or not _is_among(name, _FREE))
     and not (ahead and name.startswith('ternary.'))
   ]
   if changed:

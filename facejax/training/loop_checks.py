@@ -11,6 +11,7 @@ from facejax.errors import UsageError
 from facejax.models.face_net import COMPUTE_FIELDS
 from facejax.parallel.head import INITIALIZERS
 from facejax.parallel.mesh import AXES
+from facejax.training.loop_round_config import check_rounds
 
 _LEAST = {
   'seed': 0,
@@ -175,6 +176,7 @@ def check_config(config: ConfigDict) -> None:
   _check_weights(config)
   _check_head(config)
   _check_best(config)
+  check_rounds(config)
   if config.ternary.from_step >= config.total_steps:
     raise UsageError(
       f'ternary.from_step={config.ternary.from_step} is not before '

@@ -5,7 +5,7 @@ ConfigDicts end here and in `loop`; what is built knows plain values.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,7 @@ from facejax.training.evaluators import ScheduledEvaluator, make_evaluators
 from facejax.training.export import Exporter
 from facejax.training.learner import Learner
 from facejax.training.loop_checks import check_config, data_paths
-from facejax.training.recipe import make_learner
+from facejax.training.recipe import make_learner, note_uneven_parts
 from facejax.training.state import TrainState, create_state
 from facejax.training.warm_start import warm_start
 
@@ -41,6 +41,10 @@ class Run:
   compiled_step: Any
   exporter: Exporter
   evaluators: list[ScheduledEvaluator]
+
+
+# What a run begins with, from the run as it is built.
+FirstState = Callable[[Run], TrainState]
 
 
 def _open_held_out(
@@ -79,6 +83,7 @@ def build_run(
   learner = make_learner(
     config, num_identities=source.num_identities, mesh=mesh
   )
+  note_uneven_parts(learner)
   state, shardings = create_state(learner, jax.random.key(config.seed))
   fields = config.model.to_dict()
   exporter = Exporter(
@@ -100,7 +105,27 @@ def build_run(
     shardings,
     step.compile_step(step.make_train_step(learner), mesh, shardings),
     exporter,
-    make_evaluators(config.evaluators.to_dict()),
+    make_evaluators(config.evaluators.to_dict(), trained_on=source.identities),
+  )
+
+
+def restore_state(
+  run: Run, store: CheckpointStore, *, before: int | None = None
+) -> tuple[TrainState, dict[str, Any], int] | None:
+  """State, data position and step of the newest checkpoint, on a run's mesh.
+
+  Args:
+    run: whose state has the shapes and shardings that are wanted.
+    store: any checkpoints of such a run.
+    before: newest step to take; None for the newest there is.
+  """
+  abstract = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+    run.state,
+  )
+  # Padded to the mesh, which may be another one now.
+  return store.restore_latest(
+    abstract, padded=mesh_lib.PER_IDENTITY, before=before
   )
 
 
@@ -110,6 +135,7 @@ def resume_or_start(
   store: CheckpointStore,
   *,
   before: int | None = None,
+  first_state: FirstState | None = None,
 ) -> int:
   """Puts the state where the run left off; returns the steps done.
 
@@ -118,22 +144,19 @@ def resume_or_start(
     run: freshly built; its state is replaced.
     store: the run's checkpoints.
     before: newest step to go back to; None for the newest there is.
+    first_state: gives the state of step 0; None takes the initial one, with
+      what fits of `config.init_from`.
   """
-  abstract = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
-    run.state,
-  )
-  # Padded to the mesh, which may be another one now.
-  restored = store.restore_latest(
-    abstract, padded=mesh_lib.PER_IDENTITY, before=before
-  )
+  restored = restore_state(run, store, before=before)
   if restored is not None:
     run.state, position, steps_done = restored
     check_position(position, data_position(config, run, steps_done))
     if jax.process_index() == 0:
       files.note(f'continuing after step {steps_done}')
     return steps_done
-  if config.init_from:
+  if first_state is not None:
+    run.state = first_state(run)
+  elif config.init_from:
     run.state, report = warm_start(
       run.state,
       config.init_from,

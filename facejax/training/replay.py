@@ -19,6 +19,7 @@ from facejax.training.gradients import DROPOUT, Batch, quantised, step_key
 from facejax.training.learner import Learner
 from facejax.training.loop_changes import check_unchanged
 from facejax.training.loop_setup import (
+  FirstState,
   Run,
   build_run,
   make_batches,
@@ -73,7 +74,13 @@ def _advance(config: ConfigDict, run: Run, start: int, steps: int) -> Batch:
     batches.close()
 
 
-def replay(config: ConfigDict, workdir: PathLike, step: int) -> dict[str, Any]:
+def replay(
+  config: ConfigDict,
+  workdir: PathLike,
+  step: int,
+  *,
+  first_state: FirstState | None = None,
+) -> dict[str, Any]:
   """Goes from the last checkpoint before a step to that step, and reports.
 
   Nothing in the workdir changes.
@@ -82,6 +89,7 @@ def replay(config: ConfigDict, workdir: PathLike, step: int) -> dict[str, Any]:
     config: of the run.
     workdir: of the run.
     step: counted from 1, as in its messages.
+    first_state: see `resume_or_start`.
 
   Returns:
     step, restored_from, the metrics of its loss (null where not finite); the
@@ -102,7 +110,9 @@ def replay(config: ConfigDict, workdir: PathLike, step: int) -> dict[str, Any]:
   workdir = Path(workdir)
   run = build_run(config)
   with CheckpointStore(workdir / 'checkpoints', read_only=True) as store:
-    start = resume_or_start(config, run, store, before=step - 1)
+    start = resume_or_start(
+      config, run, store, before=step - 1, first_state=first_state
+    )
   check_unchanged(config, workdir / 'config.json', start)
   batch = _advance(config, run, start, step)
   learner = run.learner

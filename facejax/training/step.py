@@ -126,7 +126,10 @@ def make_train_step(learner: Learner) -> TrainStep:
 
   Returns:
     (state, batch) -> (state, metrics): those of `MarginHead.loss`, the loss,
-    learning rate and margin, and the norms of `_norms`.
+    learning rate and margin, and the norms of `_norms`. With a hash layer also
+    'classification_loss', the loss without the hash losses, and those of
+    `HashObjective.loss` and `bit_statistics`; 'embedding_norm' is then of what
+    the classifier sees.
   """
 
   def train_step(state: TrainState, batch: Batch):

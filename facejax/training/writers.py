@@ -12,6 +12,20 @@ from facejax.files import Path, PathLike
 from facejax.training.event_file import EventFile
 
 
+def read_rows(workdir: PathLike) -> list[dict[str, Any]]:
+  """All rows of a run so far; a last line cut short by a crash is left out."""
+  path = Path(workdir) / 'metrics.jsonl'
+  if not path.exists():
+    return []
+  rows = []
+  for line in path.read_text().splitlines():
+    try:
+      rows.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return rows
+
+
 class MetricsWriter:
   """Appends to `metrics.jsonl` and, for TensorBoard, to an event file.
 
@@ -44,16 +58,8 @@ class MetricsWriter:
         self._events = EventFile(folder, start_step=start_step)
 
   def rows(self) -> list[dict[str, Any]]:
-    """All rows so far; a last line cut short by a crash is left out."""
-    if not self._path.exists():
-      return []
-    rows = []
-    for line in self._path.read_text().splitlines():
-      try:
-        rows.append(json.loads(line))
-      except json.JSONDecodeError:
-        break
-    return rows
+    """All rows so far, see `read_rows`."""
+    return read_rows(self._path.parent)
 
   def write(self, step: int, values: dict[str, float]) -> None:
     """Appends one row; a value that is not finite becomes null in JSON.

@@ -87,8 +87,8 @@ class NotFiniteTest(LoopTestCase):
   def _fail(self, config):
     resume_or_start = loop.resume_or_start
 
-    def poisoned(config, run, store):
-      start = resume_or_start(config, run, store)
+    def poisoned(config, run, store, **options):
+      start = resume_or_start(config, run, store, **options)
       run.state = poison(run.state)
       return start
 
