@@ -45,7 +45,7 @@ def read_faces(data: str, count: int) -> UInt8[np.ndarray, 'N 112 112 3']:
   names = image_names(archive)
   if len(names) < count:
     raise DataError(
-      f'{data} holds {len(names)} images, {count} are wanted: lower --images'
+      f'{data} holds {len(names)} images, {count} are wanted: lower --num_faces'
     )
   chosen = [names[i * len(names) // count] for i in range(count)]
   return np.concatenate(

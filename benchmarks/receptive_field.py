@@ -2,7 +2,7 @@
 
   python -m benchmarks.receptive_field --model=out/xiaoccer --output=fields.png
   python -m benchmarks.receptive_field --model=out/xiaoccer,out/insightface \\
-    --data=../shared/faces/lfw_112.zip --images=256 --output=fields.png
+    --data=../shared/faces/lfw_112.zip --num_faces=256 --output=fields.png
 
 For every unit of the map before the global depthwise convolution: its
 effective receptive field over aligned faces (benchmarks/effective_fields.py
@@ -19,8 +19,11 @@ from launch import run
 MODEL = shared_flags.model()
 DATA = shared_flags.data()
 OUTPUT = shared_flags.output()
-IMAGES = flags.DEFINE_integer(
-  'images', 256, 'Faces to average over, spread over the data.', lower_bound=1
+NUM_FACES = flags.DEFINE_integer(
+  'num_faces',
+  256,
+  'Faces to average over, spread over the data.',
+  lower_bound=1,
 )
 DEFAULT_DATA = '../shared/faces/lfw_112.zip'
 
@@ -35,7 +38,7 @@ def main(argv):
 
   if not MODEL.value:
     raise UsageError('--model: give a model directory, or several with commas')
-  crops = field_study.read_faces(DATA.value or DEFAULT_DATA, IMAGES.value)
+  crops = field_study.read_faces(DATA.value or DEFAULT_DATA, NUM_FACES.value)
   studies = [field_study.study(path, crops) for path in MODEL.value.split(',')]
   if OUTPUT.value:
     figure = field_figure.field_figure([study.drawn for study in studies])

@@ -30,9 +30,7 @@ from launch import run
 _MODEL = shared_flags.model()
 _OUTPUT = shared_flags.output()
 _OVERWRITE = shared_flags.overwrite()
-_METHOD = flags.DEFINE_enum(
-  'method', 'ternary', ['ternary'], 'How to compress.'
-)
+_METHOD = shared_flags.method()
 _GRANULARITY = flags.DEFINE_enum(
   'granularity', 'filter', ['filter', 'tensor'], 'What shares one scale.'
 )
@@ -51,8 +49,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
   if not _MODEL.value or not _OUTPUT.value:
     raise UsageError('--model and --output are needed: two model directories')
   methods = {'ternary': compress.compress_ternary}
+  method = _METHOD.value or 'ternary'
+  if method not in methods:
+    raise UsageError(f'--method={method}: use {", ".join(methods)}')
   rules = compress.parse_rules(_RULES.value, _GRANULARITY.value)
-  return methods[_METHOD.value](
+  return methods[method](
     _MODEL.value,
     _OUTPUT.value,
     granularity=_GRANULARITY.value,

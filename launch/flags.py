@@ -57,6 +57,16 @@ def data() -> flags.FlagHolder[str]:
 
 
 @functools.cache
+def images() -> flags.FlagHolder[str]:
+  """Faces to enrol or to look up."""
+  return flags.DEFINE_string(
+    'images',
+    None,
+    'Aligned faces, IDENTITY/image: folder, zip, tar or prepared set.',
+  )
+
+
+@functools.cache
 def pairs() -> flags.FlagHolder[str]:
   """A list of pairs of images."""
   return flags.DEFINE_string(
@@ -114,6 +124,60 @@ def seed() -> flags.FlagHolder[int]:
   """Of random draws."""
   return flags.DEFINE_integer(
     'seed', None, 'Of everything that is drawn (default 0).', lower_bound=0
+  )
+
+
+@functools.cache
+def hash_bits() -> flags.FlagHolder[int]:
+  """Of a hash layer."""
+  return flags.DEFINE_integer(
+    'hash_bits',
+    None,
+    'Bits of a code, a multiple of 8 (default 128).',
+    lower_bound=8,
+  )
+
+
+@functools.cache
+def method() -> flags.FlagHolder[str]:
+  """One of several ways to do what a script does, which checks the name."""
+  return flags.DEFINE_string(
+    'method', None, 'How to do it: one of the ways that the script names above.'
+  )
+
+
+@functools.cache
+def calibration() -> flags.FlagHolder[str]:
+  """Faces that thresholds come from."""
+  return flags.DEFINE_string(
+    'calibration',
+    None,
+    'Aligned faces of people that the model was not trained on and, of an '
+    'index, who are not in it.',
+  )
+
+
+@functools.cache
+def candidates() -> flags.FlagHolder[int]:
+  """Of a two-stage search."""
+  return flags.DEFINE_integer(
+    'candidates',
+    None,
+    'Templates that the first stage of a two-stage search hands on (default '
+    '100).',
+    lower_bound=1,
+  )
+
+
+@functools.cache
+def radius() -> flags.FlagHolder[int]:
+  """Of a two-stage search."""
+  return flags.DEFINE_integer(
+    'radius',
+    None,
+    'Hamming distance: all templates within it are candidates; where there is '
+    'none, all are.',
+    lower_bound=0,
   )
 
 

@@ -71,9 +71,7 @@ _SCALE = flags.DEFINE_float(
 _COLOR_ORDER = flags.DEFINE_enum(
   'color_order', 'RGB', ['RGB', 'BGR'], 'That the net was trained with.'
 )
-_CALIBRATION = flags.DEFINE_string(
-  'calibration', None, 'Prepared set of people that it was not trained on.'
-)
+_CALIBRATION = shared_flags.calibration()
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:

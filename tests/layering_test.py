@@ -45,6 +45,8 @@ FENCES = {
   'tensorboard': ('facejax.training.event_file',),
   'absl.flags': ('launch', 'benchmarks'),
   'onnx': ('facejax.importing', 'facejax.export', 'benchmarks'),
+  'numba': ('facejax.search',),
+  'faiss': ('benchmarks',),
   'torch': ('benchmarks',),
   'tensorflow': (),
 }

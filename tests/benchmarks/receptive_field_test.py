@@ -162,7 +162,7 @@ class ReceptiveFieldTest(chex.TestCase):
     model, figure = (os.path.join(self.folder, n) for n in ('m', 'f.png'))
     write_model_directory(model, description=description, variables=variables)
     with flagsaver.flagsaver(
-      model=model, data=self.write_faces(5), images=4, output=figure
+      model=model, data=self.write_faces(5), num_faces=4, output=figure
     ):
       result = receptive_field.main([])
     self.assertEqual(json.loads(json.dumps(result)), result)
@@ -183,7 +183,7 @@ class ReceptiveFieldTest(chex.TestCase):
   def test_fewer_images_than_wanted_is_an_error(self):
     with (
       flagsaver.flagsaver(
-        model='x', data=self.write_faces(2), images=4, output=None
+        model='x', data=self.write_faces(2), num_faces=4, output=None
       ),
       self.assertRaisesRegex(DataError, 'holds 2 images, 4 are wanted'),
     ):
