@@ -34,6 +34,12 @@ open set with drawn splits:
   python -m launch.evaluate --model=out/model --protocol=lfw_open \
     --data=../shared/faces/lfw_112.zip
 
+The same closed set by a model with a hash layer: by its codes, by floats, and
+by codes that choose candidates for floats:
+
+  python -m launch.evaluate --model=out/hash --protocol=lfw_two_stage \
+    --data=../shared/faces/lfw_112.zip --candidates=100 --timing
+
 MegaFace, or any probes against any distractors (images, embeddings, or the
 devkit's feature files), and IJB:
 
@@ -103,7 +109,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     batch_size=_BATCH_SIZE.value,
   )
   if output is None:
-    output = f'{source.name}-evaluation/{_PROTOCOL.value}_{_MODE.value}'
+    mode = _MODE.value or protocols.default_mode(_PROTOCOL.value)
+    output = f'{source.name}-evaluation/{_PROTOCOL.value}_{mode}'
     check_place(output)
   report = protocols.evaluate(
     _PROTOCOL.value,

@@ -17,6 +17,7 @@ PROTOCOLS = (
   'folder',
   'lfw_closed',
   'lfw_open',
+  'lfw_two_stage',
   'megaface',
   'ijbb',
   'ijbc',
@@ -36,7 +37,11 @@ def protocol() -> flags.FlagHolder[str]:
 def mode() -> flags.FlagHolder[str]:
   """How embeddings become scores."""
   return flags.DEFINE_enum(
-    'mode', 'insightface', MODES, 'How embeddings become scores.'
+    'mode',
+    None,
+    MODES,
+    'How embeddings become scores (default insightface; of lfw_two_stage '
+    'plain).',
   )
 
 
@@ -52,10 +57,13 @@ _TEXTS = {
     'of each pair.'
   ),
   'gallery': (
-    "lfw_closed, lfw_open: list 'path identity' of enrolled images, with "
-    '--probes instead of a split.'
+    "lfw_closed, lfw_open, lfw_two_stage: list 'path identity' of enrolled "
+    'images, with --probes instead of a split.'
   ),
-  'probes': "lfw_closed, lfw_open: list 'path identity' of images to look up.",
+  'probes': (
+    "lfw_closed, lfw_open, lfw_two_stage: list 'path identity' of images to "
+    'look up.'
+  ),
   'blufr': (
     'lfw_all: blufr_lfw_config.mat, for the ten trials of BLUFR beside all '
     'pairs.'
@@ -108,15 +116,15 @@ _NUMBERS = {  # the least, and the help
   ),
   'draws': (
     1,
-    'lfw_closed, lfw_open, folder: drawn splits that rates are averaged over '
-    '(default 20; 10 for folder).',
+    'lfw_closed, lfw_open, lfw_two_stage, folder: drawn splits that rates are '
+    'averaged over (default 20; 10 for folder).',
   ),
 }
 _CHOICES = {
   'closed_split': (
     ('full', 'surrogate'),
-    'lfw_closed: full (first image of everybody) or surrogate (draws with the '
-    'counts of the published split).',
+    'lfw_closed, lfw_two_stage: full (first image of everybody) or surrogate '
+    '(draws with the counts of the published split).',
   ),
   'same_names': (
     ('refuse', 'exclude', 'keep'),
@@ -141,6 +149,8 @@ def options() -> dict[str, flags.FlagHolder]:
     'pairs': shared_flags.pairs(),
     'far': shared_flags.far(),
     'seed': shared_flags.seed(),
+    'candidates': shared_flags.candidates(),
+    'radius': shared_flags.radius(),
     'attribute_columns': flags.DEFINE_list(
       'attribute_columns',
       None,
@@ -150,7 +160,8 @@ def options() -> dict[str, flags.FlagHolder]:
     'timing': flags.DEFINE_bool(
       'timing',
       None,
-      'lfw_closed, lfw_open: also time extraction and matching image by image.',
+      'lfw_closed, lfw_open, lfw_two_stage: also time extraction and matching '
+      'image by image.',
     ),
     **{
       name: flags.DEFINE_string(name, None, text)

@@ -8,10 +8,12 @@ stderr, or with --output to a file of markdown:
 
   python -m launch.list_models --output=docs/models.md --overwrite
 
-The result has `models`, a row for each model and for each set of fields that
-something is published of: name, fields, image_size, embedding_size, parameters,
-folded_parameters, multiply_adds, bytes_float32, published, and disagreements,
-a sentence for every printed figure that is not ours, rounded.
+The result has `models`, a row for each model, for each set of fields that
+something is published of, and for module A (pooled features and a hash layer)
+of the nets that configs/hashing.py trains: name, fields, image_size,
+embedding_size, parameters, folded_parameters, multiply_adds, bytes_float32,
+published, and disagreements, a sentence for every printed figure that is not
+ours, rounded.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +12,9 @@ from facejax import files
 from facejax.array_typing import Float
 from facejax.data.archives import open_archive
 from facejax.data.protocols import PairList, resolve_names
-from facejax.data.remote import is_remote
 from facejax.errors import DataError
 from facejax.evaluation.crops import read_pictures
-
-_NAMES = 'names.txt'
+from facejax.evaluation.embedding_files import read_embeddings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,17 +26,20 @@ class Embeddings:
     plain: float [N, D], not normalised.
     flip: float [N, D], of the mirrored images, or None.
     training_mean: float [D], mean raw embedding of training faces, or None.
+    logits: float [N, L], hash logits of the images as they are, never of the
+      mirrored ones; None without a hash layer.
   """
 
   names: tuple[str, ...]
   plain: Float[np.ndarray, 'N D']
   flip: Float[np.ndarray, 'N D'] | None = None
   training_mean: Float[np.ndarray, ' D'] | None = None
+  logits: Float[np.ndarray, 'N L'] | None = None
 
   def save(
     self, path: files.PathLike, *, origin: dict[str, Any] | None = None
   ) -> None:
-    """Writes an .npz of names, plain, flip and training_mean, atomically.
+    """Writes an .npz of all that there is, atomically.
 
     Args:
       path: the .npz.
@@ -50,6 +50,7 @@ class Embeddings:
       'plain': self.plain,
       'flip': self.flip,
       'training_mean': self.training_mean,
+      'logits': self.logits,
       'origin': None if origin is None else np.array(json.dumps(origin)),
     }
     buffer = io.BytesIO()
@@ -57,73 +58,16 @@ class Embeddings:
     files.write_bytes(path, buffer.getvalue())
 
 
-def _read_npz(path: files.Path) -> dict[str, np.ndarray]:
-  """Arrays of an .npz; nothing in it is ever unpickled.
-
-  A local file is read in place, so that no second copy of it is in memory.
-  """
-  local = not is_remote(path)
-  place = path if local else io.BytesIO(path.read_bytes())
-  archive = np.load(place, allow_pickle=False)
-  if isinstance(archive, np.ndarray):
-    raise ValueError('a single array, of np.save')
-  with archive:
-    return {key: archive[key] for key in archive.files}
-
-
-def _read_folder(path: files.Path) -> dict[str, np.ndarray]:
-  """Names of names.txt, and .npy files that stay on disk until they are used.
-
-  Raises:
-    DataError: a file of names is missing or is no text.
-  """
-  try:
-    names = (path / _NAMES).read_bytes().decode()
-  except (OSError, UnicodeDecodeError):
-    raise DataError(
-      f'{path}: expected {_NAMES}, UTF-8 text of one image a line, beside '
-      'plain.npy'
-    ) from None
-  arrays = {'names': np.array(names.removesuffix('\n').split('\n'), str)}
-  for key in ('plain', 'flip', 'training_mean'):
-    if (path / f'{key}.npy').exists():
-      arrays[key] = np.load(
-        path / f'{key}.npy', mmap_mode='r', allow_pickle=False
-      )
-  return arrays
-
-
-def is_embeddings_folder(path: files.PathLike) -> bool:
-  """Whether a folder holds embeddings in the form that SavedSource reads."""
-  path = files.Path(path)
-  return not is_remote(path) and (path / 'plain.npy').exists()
-
-
-def _read_arrays(path: files.Path) -> dict[str, np.ndarray]:
-  """Arrays of an .npz or of a folder, by name.
-
-  Raises:
-    DataError: they cannot be read, or are of another form.
-  """
-  try:
-    return _read_folder(path) if path.is_dir() else _read_npz(path)
-  except OSError as error:
-    raise DataError(
-      f'{path}: the embeddings cannot be read ({error.strerror or error})'
-    ) from None
-  except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-    raise DataError(f'{path}: is no .npz of plain arrays ({error})') from None
-
-
 class SavedSource:
   """Embeddings that somebody saved, from whatever model.
 
   The .npz holds `names` (strings [N]), `plain` (float [N, D], not
-  normalised) and, where they are known, `flip` (float [N, D]) and
-  `training_mean` (float [D]); those of ours say their `origin` (a JSON
-  object: model, packed, preprocessing). Where they are many, a folder may stand
-  for it: names.txt, one a line, and each of the others as a .npy file; those
-  stay on disk, and only what is asked for is read.
+  normalised) and, where they are known, `flip` (float [N, D]), `logits` of a
+  hash layer (float [N, L]) and `training_mean` (float [D]); those of ours say
+  their `origin` (a JSON object: model, packed, preprocessing). Where they are
+  many, a folder may stand for it: names.txt, one a line, and each of the
+  others as a .npy file; those stay on disk, and only what is asked for is
+  read.
   """
 
   def __init__(
@@ -142,42 +86,16 @@ class SavedSource:
     self._where = str(images)
     self.path = files.Path(path)
     self.name = str(self.path.with_suffix(''))
-    arrays = _read_arrays(self.path)
-    for key in ('names', 'plain'):
-      if key not in arrays:
-        raise DataError(
-          f'{self.path} has no array {key!r}, only {sorted(arrays)}: it needs '
-          'names [N], plain [N, D] and, for the mirrored images, flip [N, D]'
-        )
-    names, plain = arrays['names'], arrays['plain']
-    if plain.ndim != 2 or not plain.shape[1]:
-      raise DataError(
-        f'{self.path}: plain has shape {list(plain.shape)}, expected [N, D]'
-      )
-    shapes = {
-      'names': plain.shape[:1],
-      'plain': plain.shape,
-      'flip': plain.shape,
-      'training_mean': plain.shape[1:],
-    }
-    for key, shape in shapes.items():
-      if key in arrays and arrays[key].shape != shape:
-        raise DataError(
-          f'{self.path}: {key} has shape {list(arrays[key].shape)}, '
-          f'expected {list(shape)}'
-        )
-      kinds = 'U' if key == 'names' else 'f'
-      if key in arrays and arrays[key].dtype.kind not in kinds:
-        kind = 'text' if key == 'names' else 'floating-point numbers'
-        raise DataError(
-          f'{self.path}: {key} is of type {arrays[key].dtype}: save {kind}'
-        )
+    arrays = read_embeddings(self.path)
+    names = arrays['names']
     self._rows = {str(name): row for row, name in enumerate(names)}
     if len(self._rows) != len(names):
       raise DataError(f'{self.path}: some names stand there twice')
-    self._plain, self._flip = plain, arrays.get('flip')
+    self._plain, self._flip = arrays['plain'], arrays.get('flip')
+    self._logits = arrays.get('logits')
     self.training_mean = arrays.get('training_mean')
     self.has_flip = self._flip is not None
+    self.hash_bits = 0 if self._logits is None else self._logits.shape[1]
     self._origin = self._read_origin(arrays.get('origin'))
 
   def _read_origin(self, origin: np.ndarray | None) -> dict[str, Any]:
@@ -224,11 +142,13 @@ class SavedSource:
       plain=self._plain[rows],
       flip=self._flip[rows] if flip else None,
       training_mean=self.training_mean,
+      logits=None if self._logits is None else self._logits[rows],
     )
 
   def describe(self) -> dict[str, Any]:
     """JSON values for a report; of embeddings by others no model is known."""
-    return self._origin | {'embeddings': str(self.path)}
+    bits = {'hash_bits': self.hash_bits} if self.hash_bits else {}
+    return self._origin | bits | {'embeddings': str(self.path)}
 
   def beside(self, name: str) -> files.Path | None:
     """The file `name` in the folder of the embeddings, if there is one."""

@@ -31,6 +31,7 @@ class FeatureFolderSource:
   """
 
   has_flip = False
+  hash_bits = 0
   training_mean = None
 
   def __init__(

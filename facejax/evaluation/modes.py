@@ -198,7 +198,7 @@ def check_mode(mode: str, *, has_flip: bool, has_mean: bool) -> None:
 def check_embeddings(
   embeddings: Float[np.ndarray, 'N D'], names: Sequence[str] | None
 ) -> None:
-  """Refuses embeddings that are not finite, or whose norm would not be.
+  """Refuses embeddings or logits that are not finite, or with no finite norm.
 
   Raises:
     DataError: names the first image.

@@ -18,11 +18,8 @@ from facejax.evaluation.crops import (
   read_crops,
   read_pictures,
 )
-from facejax.evaluation.embeddings import (
-  Embeddings,
-  SavedSource,
-  is_embeddings_folder,
-)
+from facejax.evaluation.embedding_files import is_embeddings_folder
+from facejax.evaluation.embeddings import Embeddings, SavedSource
 from facejax.evaluation.feature_files import (
   FeatureFolderSource,
   holds_features,
@@ -35,10 +32,16 @@ class FaceModel(Protocol):
 
   preprocessing: Preprocessing
   is_packed: bool
+  hash_bits: int
   training_mean: np.ndarray | None
 
   def embed(self, images: np.ndarray, *, normalize: bool = True) -> np.ndarray:
     """Embeddings [B, D] of RGB crops, uint8 [B, 112, 112, 3]."""
+
+  def embed_and_hash(
+    self, images: np.ndarray, *, normalize: bool = True
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and hash logits [B, L] in one pass, if hash_bits is L."""
 
 
 @runtime_checkable
@@ -47,6 +50,7 @@ class EmbeddingSource(Protocol):
 
   name: str
   has_flip: bool
+  hash_bits: int  # of the logits that come with the embeddings; 0 without
   training_mean: np.ndarray | None
 
   def names(self) -> Sequence[str]:
@@ -94,6 +98,7 @@ class ModelSource:
     self.data = files.Path(data)
     self.batch_size = batch_size
     self.name = name
+    self.hash_bits = model.hash_bits
     self.training_mean = model.training_mean
     self._archive = open_archive(data)
 
@@ -121,7 +126,8 @@ class ModelSource:
       flip: whether the mirrored images are embedded too.
 
     Returns:
-      Raw embeddings, float32.
+      Raw embeddings, float32, and those of a model with a hash layer with the
+      hash logits of the images as they are: a code is never of a mirror image.
 
     Raises:
       DataError: an image is missing or cannot be read; names it.
@@ -136,7 +142,11 @@ class ModelSource:
     )
 
     def embed_raw(images: np.ndarray) -> np.ndarray:
-      return self.model.embed(images, normalize=False)
+      if not self.hash_bits:
+        return self.model.embed(images, normalize=False)
+      # One pass gives both; side by side they are padded and cut together.
+      both = self.model.embed_and_hash(images, normalize=False)
+      return np.concatenate(both, axis=1)
 
     parts = ([], [])
     for images in files.progress(
@@ -150,11 +160,14 @@ class ModelSource:
         parts[1].append(
           embed_padded(embed_raw, mirrored(images), self.batch_size)
         )
+    plain = np.concatenate(parts[0])
+    size = plain.shape[1] - self.hash_bits
     return Embeddings(
       names=tuple(names),
-      plain=np.concatenate(parts[0]),
-      flip=np.concatenate(parts[1]) if flip else None,
+      plain=plain[:, :size],
+      flip=np.concatenate(parts[1])[:, :size] if flip else None,
       training_mean=self.training_mean,
+      logits=plain[:, size:] if self.hash_bits else None,
     )
 
   def pictures(self, names: Sequence[str]) -> list[bytes]:
@@ -176,6 +189,7 @@ class ModelSource:
       'model': self.name,
       'packed': self.model.is_packed,
       'preprocessing': self.model.preprocessing.to_json(),
+      **({'hash_bits': self.hash_bits} if self.hash_bits else {}),
       'data': str(self.data),
     }
 
@@ -183,37 +197,6 @@ class ModelSource:
     """The file `name` in the folder of the data, if there is one."""
     path = self.data.parent / name
     return path if path.exists() else None
-
-
-class KeepingSource:
-  """A source that writes the embeddings it gives to an .npz."""
-
-  def __init__(self, source: EmbeddingSource, path: files.PathLike):
-    """Takes a source.
-
-    Args:
-      source: gives the embeddings.
-      path: of the .npz.
-
-    Raises:
-      UsageError: a folder stands there.
-    """
-    if files.Path(path).is_dir():
-      raise UsageError(f'--save_embeddings={path} is a folder: name an .npz')
-    self._source, self._path = source, path
-
-  def __getattr__(self, name: str) -> Any:
-    return getattr(self._source, name)
-
-  def around(self, source: EmbeddingSource) -> 'KeepingSource':
-    """Another source whose embeddings go to the same file."""
-    return KeepingSource(source, self._path)
-
-  def embed(self, names: Sequence[str], *, flip: bool) -> Embeddings:
-    """Embeddings of these images, in this order; written, too."""
-    embeddings = self._source.embed(names, flip=flip)
-    embeddings.save(self._path, origin=self._source.describe())
-    return embeddings
 
 
 def _is_feature_folder(path: files.PathLike) -> bool:

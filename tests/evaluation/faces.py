@@ -58,15 +58,17 @@ def write_lfw_list(path):
 
 
 class PixelModel:
-  """Projects pixels at random; keeps the shapes of its calls."""
+  """Projects pixels, and its embeddings to bits; keeps its calls' shapes."""
 
   preprocessing = Preprocessing()
   is_packed = True
 
-  def __init__(self, training_mean=None):
+  def __init__(self, training_mean=None, hash_bits=0):
     rng = np.random.default_rng(0)
     self.weights = rng.normal(size=(14 * 14 * 3, 16)).astype(np.float32)
+    self.hash_weights = rng.normal(size=(16, hash_bits)).astype(np.float32)
     self.training_mean = training_mean
+    self.hash_bits = hash_bits
     self.shapes = []
 
   def embed(self, images, *, normalize=True):
@@ -74,3 +76,8 @@ class PixelModel:
     pixels = images[:, 4::8, 4::8].reshape(len(images), -1)
     x = (pixels.astype(np.float32) - 127.5) @ self.weights
     return x / np.linalg.norm(x, axis=1, keepdims=True) if normalize else x
+
+  def embed_and_hash(self, images, *, normalize=True):
+    raw = self.embed(images, normalize=False)
+    x = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    return x if normalize else raw, x @ self.hash_weights

@@ -10,7 +10,7 @@ from absl.testing import absltest, parameterized
 from facejax import files
 from facejax.data import megaface
 from facejax.errors import DataError, UsageError
-from facejax.evaluation import crops, embeddings, sources
+from facejax.evaluation import crops, embeddings, held_source, sources
 from tests.evaluation import faces
 
 NAMES = [
@@ -55,6 +55,26 @@ class SourcesTest(chex.TestCase):
     )
     self.assertIsNone(source.embed(NAMES[:16], flip=False).flip)
     self.assertLen(model.shapes, 2)
+
+  @parameterized.parameters(True, False)
+  def test_logits_come_in_the_same_pass_and_are_of_the_image_as_it_is(
+    self, flip
+  ):
+    folder = faces.write_folder(self.root)
+    model = faces.PixelModel(hash_bits=24)
+    source = sources.ModelSource(model, folder, batch_size=5)
+    self.assertEqual(source.hash_bits, 24)
+    self.assertEqual(source.describe()['hash_bits'], 24)
+    found = source.embed(NAMES[:7], flip=flip)
+    self.assertLen(model.shapes, 4 if flip else 2)
+    images = np.stack(
+      [crops.read_crop(source._archive, name) for name in NAMES[:7]]
+    )
+    plain, logits = model.embed_and_hash(images, normalize=False)
+    np.testing.assert_allclose(found.plain, plain, rtol=1e-5)
+    np.testing.assert_allclose(found.logits, logits, atol=1e-5)
+    if flip:
+      self.assertEqual(found.flip.shape, plain.shape)
 
   def test_folder_and_zip_under_a_top_folder_give_the_same(self):
     plain = faces.write_folder(os.path.join(self.root, 'a'))
@@ -101,6 +121,7 @@ class SourcesTest(chex.TestCase):
       np.eye(2, dtype=np.float32),
       -np.eye(2, dtype=np.float32),
       np.array([1, 2], np.float32),
+      np.arange(16, dtype=np.float32).reshape(2, 8),
     )
     path = os.path.join(self.root, 'new', 'e.npz')
     saved.save(path)
@@ -109,6 +130,8 @@ class SourcesTest(chex.TestCase):
     np.testing.assert_array_equal(back.plain, saved.plain[::-1])
     np.testing.assert_array_equal(back.flip, saved.flip[::-1])
     np.testing.assert_array_equal(source.training_mean, [1, 2])
+    np.testing.assert_array_equal(back.logits, saved.logits[::-1])
+    self.assertEqual((source.hash_bits, source.describe()['hash_bits']), (8, 8))
     with self.assertRaisesRegex(DataError, 'has no image c.jpg'):
       source.embed(['c.jpg'], flip=True)
 
@@ -116,7 +139,7 @@ class SourcesTest(chex.TestCase):
     folder = faces.write_folder(self.root)
     source = sources.ModelSource(faces.PixelModel(), folder, name='out/model')
     path = os.path.join(self.root, 'kept.npz')
-    given = sources.KeepingSource(source, path).embed(NAMES[:3], flip=True)
+    given = held_source.KeepingSource(source, path).embed(NAMES[:3], flip=True)
     kept = sources.open_source(embeddings=path)
     np.testing.assert_array_equal(
       kept.embed(NAMES[:3], flip=True).flip, given.flip
@@ -163,6 +186,30 @@ class SourcesTest(chex.TestCase):
         'flip': np.ones((2, 4)),
       },
       'flip has shape',
+    ),
+    (
+      {
+        'names': np.array(['a', 'b']),
+        'plain': np.ones((2, 3)),
+        'logits': np.ones((3, 8)),
+      },
+      r'logits has shape \[3, 8\], expected \[2, 8\]',
+    ),
+    (
+      {
+        'names': np.array(['a', 'b']),
+        'plain': np.ones((2, 3)),
+        'logits': np.ones((2, 12)),
+      },
+      'logits are of 12 bits, expected a multiple of 8',
+    ),
+    (
+      {
+        'names': np.array(['a']),
+        'plain': np.ones((1, 3)),
+        'logits': np.ones((1, 8), np.uint8),
+      },
+      'logits is of type uint8',
     ),
     (
       {'names': np.array(['a', 'b']), 'plain': np.ones((2, 3), int)},

@@ -14,7 +14,8 @@ import facejax
 from facejax.evaluation import modes, protocols
 from launch import evaluate, evaluation_flags
 from tests.conftest import REPOSITORY
-from tests.evaluation import faces
+from tests.evaluation import faces, hashed_model
+from tests.inference import tiny_model
 
 
 def run(*arguments):
@@ -55,7 +56,11 @@ class EvaluateTest(chex.TestCase):
     with (
       mock.patch.dict(vars(facejax), load_model=loaded),
       flagsaver.flagsaver(
-        model=model, data=self.data, mode='sphereface', batch_size=8
+        model=model,
+        data=self.data,
+        mode='sphereface',
+        batch_size=8,
+        output=None,  # another script of the process may have a default
       ),
     ):
       result = evaluate.main([])
@@ -79,6 +84,40 @@ class EvaluateTest(chex.TestCase):
       self.assertIn(key, result)
     with open(os.path.join(result['output'], 'results.json')) as file:
       self.assertEqual(json.load(file)['accuracy'], result['accuracy'])
+
+  def test_a_model_with_a_hash_layer_is_searched_in_two_stages(self):
+    self.enter_context(tiny_model.registered())
+    model = hashed_model.write(os.path.join(self.root, 'hashed'))
+    with flagsaver.flagsaver(
+      model=model,
+      data=self.data,
+      protocol='lfw_two_stage',
+      candidates=4,
+      timing=True,
+      batch_size=8,
+      output=None,
+    ):
+      result = evaluate.main([])
+    self.assertEqual(
+      result['output'], f'{model}-evaluation/lfw_two_stage_plain'
+    )
+    self.assertEqual((result['hash_bits'], result['mode']), (16, 'plain'))
+    self.assertEqual(result['two_stage_hamming']['candidates'], 4)
+    self.assertIs(result['equals_float_search'], True)
+    self.assertEqual(result['timing']['images_per_call'], 1)
+    self.assertCountEqual(
+      os.listdir(result['output']),
+      ['candidates.png', 'measurements.npz', 'report.html', 'results.json'],
+    )
+    with open(os.path.join(result['output'], 'report.html')) as file:
+      page = file.read()
+    for words in (
+      'Hamming, then cosine',
+      'asymmetric alone',
+      'Rank 1, ties to the lower row',
+      'Bytes of a template',
+    ):
+      self.assertIn(words, page)
 
   def test_bad_input_is_one_line_and_leaves_nothing(self):
     output = os.path.join(self.root, 'out')

@@ -49,6 +49,25 @@ def check_disjoint(
     )
 
 
+def check_closed_set(
+  labels: Int[np.ndarray, ' N'],
+  gallery_index: Int[np.ndarray, ' G'],
+  probe_index: Int[np.ndarray, ' Q'],
+) -> None:
+  """Refuses a gallery and probes that are no closed set.
+
+  Raises:
+    DataError: a probe has no mate in the gallery, or is in it itself.
+  """
+  check_disjoint(gallery_index, probe_index)
+  alone = probe_index[~np.isin(labels[probe_index], labels[gallery_index])]
+  if len(alone):
+    raise DataError(
+      f'image number {alone[0]} and {len(alone) - 1} others are probes of '
+      'people who are not in the gallery: a closed set has no such probes'
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class ClosedSetResult:
   """Who was found at which rank.
@@ -137,13 +156,7 @@ def closed_set(
   References:
     spec 13.2.
   """
-  check_disjoint(gallery_index, probe_index)
-  alone = probe_index[~np.isin(labels[probe_index], labels[gallery_index])]
-  if len(alone):
-    raise DataError(
-      f'image number {alone[0]} and {len(alone) - 1} others are probes of '
-      'people who are not in the gallery: a closed set has no such probes'
-    )
+  check_closed_set(labels, gallery_index, probe_index)
   return ClosedSetResult(
     gallery_index=gallery_index,
     probe_index=probe_index,

@@ -3,7 +3,7 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -40,6 +40,41 @@ def processor() -> str:
   except OSError:
     pass
   return platform.processor() or platform.machine()
+
+
+def interleaved_medians(
+  runs: Mapping[str, Callable[[], Any]], *, repeats: int = REPEATS
+) -> dict[str, float]:
+  """Median durations of several calls that are to be compared.
+
+  Every round calls each of them once, so that other work on the machine hits
+  all alike; a round before, which compiles and warms, does not count.
+
+  Args:
+    runs: what is timed, by name; each as of `median_seconds`.
+    repeats: rounds.
+  """
+  seconds: dict[str, list[float]] = {name: [] for name in runs}
+  for _ in range(repeats + 1):
+    for name, run in runs.items():
+      start = time.perf_counter()
+      jax.block_until_ready(run())
+      seconds[name].append(time.perf_counter() - start)
+  return {name: statistics.median(each[1:]) for name, each in seconds.items()}
+
+
+def single_images(
+  crops: UInt8[np.ndarray, 'N 112 112 3'], *, flip: bool
+) -> list[UInt8[np.ndarray, 'B 112 112 3']]:
+  """What each call of a model gets where photos come alone.
+
+  Args:
+    crops: the faces.
+    flip: whether the mirrored image goes through the same call.
+  """
+  return [
+    np.stack([crop, crop[:, ::-1]]) if flip else crop[None] for crop in crops
+  ]
 
 
 def median_seconds(run: Callable[[], Any], *, repeats: int = REPEATS) -> float:
@@ -101,9 +136,7 @@ def time_identification(
   References:
     spec 7.2.
   """
-  singles = [
-    np.stack([crop, crop[:, ::-1]]) if flip else crop[None] for crop in crops
-  ]
+  singles = single_images(crops, flip=flip)
   on_device, timed = jax.device_put(gallery), probes[:NUM_PROBES]
 
   def extract_all() -> None:

@@ -15,7 +15,8 @@ from facejax.data.megaface_lists import read_distractor_list
 from facejax.data.names import NameTable
 from facejax.data.protocols import resolve_names
 from facejax.errors import DataError, UsageError
-from facejax.evaluation.embeddings import SavedSource, is_embeddings_folder
+from facejax.evaluation.embedding_files import is_embeddings_folder
+from facejax.evaluation.embeddings import SavedSource
 from facejax.evaluation.feature_files import FeatureFolderSource, holds_features
 from facejax.evaluation.modes import MODES, check_mode, unit_features
 from facejax.evaluation.scoring.blocks import Block

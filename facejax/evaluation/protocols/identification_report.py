@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from facejax.array_typing import Float, Int, UInt8
 from facejax.data.images import decode_image
 from facejax.errors import UsageError
 from facejax.evaluation.identification.closed_set import ClosedSetResult
@@ -20,7 +21,7 @@ from facejax.evaluation.reporting.labels import protocol_name
 from facejax.evaluation.reporting.report import Report
 from facejax.evaluation.sources import EmbeddingSource
 
-_NUM_CONFUSED = 12
+NUM_CONFUSED = 12
 
 Found = ClosedSetResult | OpenSetResult
 
@@ -38,30 +39,71 @@ def check_timing(source: EmbeddingSource, timing: bool) -> None:
     )
 
 
-def _time(
-  source: EmbeddingSource, faces: LabelledFaces, found: Found, *, mode: str
-) -> dict[str, Any]:
-  """Times extraction and matching on the protocol's own images."""
-  names = [faces.names[row] for row in found.probe_index[:NUM_IMAGES]]
+def timed_crops(
+  source: EmbeddingSource, faces: LabelledFaces, rows: Int[np.ndarray, ' Q']
+) -> UInt8[np.ndarray, 'N 112 112 3']:
+  """The first crops of some rows, as many as timing goes through."""
+  names = [faces.names[row] for row in rows[:NUM_IMAGES]]
   pictures = source.pictures(names)
   crops = [
     decode_image(picture, name)
     for picture, name in zip(pictures, names, strict=True)
   ]
+  return np.stack(crops)
+
+
+def _time(
+  source: EmbeddingSource, faces: LabelledFaces, found: Found, *, mode: str
+) -> dict[str, Any]:
+  """Times extraction and matching on the protocol's own images."""
   return time_identification(
     lambda images: source.model.embed(images, normalize=False),
-    np.stack(crops),
+    timed_crops(source, faces, found.probe_index),
     faces.features[found.gallery_index],
     faces.features[found.probe_index],
     flip=MODES[mode].needs_flip,
   )
 
 
+def show_pairs(
+  source: EmbeddingSource,
+  faces: LabelledFaces,
+  probes: Int[np.ndarray, ' P'],
+  images: Int[np.ndarray, ' P'],
+  scores: Float[np.ndarray, ' P'],
+  *,
+  num_impostors: int,
+) -> list[ConfusedPair]:
+  """Pairs of probes and enrolled images, with their pictures if there are any.
+
+  Args:
+    source: gives the pictures.
+    faces: what was compared.
+    probes: int [P], rows of the faces.
+    images: int [P], rows of the faces.
+    scores: of the pairs.
+    num_impostors: pairs at the beginning that show two people.
+  """
+  first = [faces.names[row] for row in probes]
+  second = [faces.names[row] for row in images]
+  pictures = source.pictures(first + second) if first else None
+  return [
+    ConfusedPair(
+      first=first[pair],
+      second=second[pair],
+      score=float(scores[pair]),
+      genuine=pair >= num_impostors,
+      pictures=pictures and (pictures[pair], pictures[pair + len(first)]),
+    )
+    for pair in range(len(first))
+  ]
+
+
 def _confused_pairs(
   source: EmbeddingSource, faces: LabelledFaces, found: Found
 ) -> list[ConfusedPair]:
   """Probes with whom they were taken for, then with the mates they missed."""
-  wrong = found.wrong(_NUM_CONFUSED)
+  wrong = found.wrong(NUM_CONFUSED)
   matches = found.matches
   missed = wrong[matches.ranks[wrong] > 0]
   probes = found.probe_index[np.concatenate([wrong, missed])]
@@ -71,19 +113,10 @@ def _confused_pairs(
   scores = np.concatenate(
     [matches.other_scores[wrong], matches.mate_scores[missed]]
   )
-  first = [faces.names[row] for row in probes]
-  second = [faces.names[row] for row in found.gallery_index[columns]]
-  pictures = source.pictures(first + second) if first else None
-  return [
-    ConfusedPair(
-      first=first[pair],
-      second=second[pair],
-      score=float(scores[pair]),
-      genuine=pair >= len(wrong),
-      pictures=pictures and (pictures[pair], pictures[pair + len(first)]),
-    )
-    for pair in range(len(first))
-  ]
+  images = found.gallery_index[columns]
+  return show_pairs(
+    source, faces, probes, images, scores, num_impostors=len(wrong)
+  )
 
 
 def identification_report(

@@ -17,11 +17,12 @@ from facejax.data.ijb_set import (
   read_lists,
 )
 from facejax.errors import UsageError
+from facejax.evaluation.held_source import KeepingSource
 from facejax.evaluation.modes import check_mode
 from facejax.evaluation.protocols.protocol import Protocol, common_result
 from facejax.evaluation.reporting.curves import Curves
 from facejax.evaluation.reporting.report import Report
-from facejax.evaluation.sources import EmbeddingSource, KeepingSource
+from facejax.evaluation.sources import EmbeddingSource
 from facejax.evaluation.templates.aligned_source import AlignedSource
 from facejax.evaluation.templates.confused import confused_templates
 from facejax.evaluation.templates.pooling import TemplateRule, make_templates

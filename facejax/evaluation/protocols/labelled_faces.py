@@ -12,7 +12,13 @@ from facejax.data.identification_lists import (
 )
 from facejax.data.identification_splits import Split
 from facejax.errors import DataError
-from facejax.evaluation.modes import MODES, check_mode, unit_features
+from facejax.evaluation.embeddings import Embeddings
+from facejax.evaluation.modes import (
+  MODES,
+  check_embeddings,
+  check_mode,
+  unit_features,
+)
 from facejax.evaluation.sources import EmbeddingSource
 from facejax.files import PathLike
 
@@ -26,12 +32,23 @@ class LabelledFaces:
     labels: int [N], the person of each.
     features: float32 [N, D], unit norm; inner products are scores.
     split: what lists enrol and look up; None without lists.
+    logits: float32 [N, L], hash logits of the images as they are, whatever
+      the mode; None without a hash layer.
   """
 
   names: tuple[str, ...]
   labels: Int[np.ndarray, ' N']
   features: Float[np.ndarray, 'N D']
   split: Split | None
+  logits: Float[np.ndarray, 'N L'] | None = None
+
+
+def _check_logits(embeddings: Embeddings) -> Float[np.ndarray, 'N L'] | None:
+  """Hash logits as float32, if there are any and all are finite."""
+  if embeddings.logits is None:
+    return None
+  check_embeddings(embeddings.logits, embeddings.names)
+  return np.asarray(embeddings.logits, np.float32)
 
 
 def read_faces(
@@ -79,4 +96,5 @@ def read_faces(
     labels=np.unique(identities, return_inverse=True)[1],
     features=unit_features(embeddings, mode),
     split=split,
+    logits=_check_logits(embeddings),
   )

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from facejax import files
 from facejax.data.identification_splits import first_images
 from facejax.evaluation.identification.closed_set import (
   ClosedSetResult,
@@ -23,14 +22,12 @@ from facejax.evaluation.protocols.splits import (
   choose_split,
   describe_split,
   draw_splits,
+  is_all_of_lfw,
   over_draws,
 )
 from facejax.evaluation.reporting.report import Report
 from facejax.evaluation.sources import EmbeddingSource
 from facejax.files import PathLike
-
-# People, images and probes of all of LFW, one image a person enrolled.
-LFW_COUNTS = (5749, 13233, 7484)
 
 Found = tuple[ClosedSetResult, dict[str, Any]]
 
@@ -38,14 +35,10 @@ Found = tuple[ClosedSetResult, dict[str, Any]]
 def _full(faces: LabelledFaces) -> Found:
   """The split that has no chance in it."""
   found = closed_set(faces.features, faces.labels, *first_images(faces.labels))
-  counts = (found.num_identities, len(faces.names), len(found.probe_index))
-  if counts != LFW_COUNTS:
-    files.note(
-      'protocol lfw_closed: {:,} people, {:,} images and {:,} probes; all of '
-      'LFW has {:,}, {:,} and {:,}'.format(*counts, *LFW_COUNTS)
-    )
-  described = describe_split(FULL, official=counts == LFW_COUNTS)
-  return found, described | found.to_json()
+  official = is_all_of_lfw(
+    'lfw_closed', found.num_identities, len(faces.names), len(found.probe_index)
+  )
+  return found, describe_split(FULL, official=official) | found.to_json()
 
 
 def _surrogate(

@@ -20,11 +20,13 @@ class Protocol:
       were given, by keyword; returns a `Report`.
     options: keywords of `run` beside `mode`; any other is refused.
     all_modes: whether `mode` may be 'all'.
+    default_mode: the mode where none is asked for.
   """
 
   run: Callable[..., Report]
   options: frozenset[str] = frozenset()
   all_modes: bool = False
+  default_mode: str = 'insightface'
 
 
 def common_result(

@@ -13,6 +13,8 @@ from facejax.files import PathLike
 
 FULL, SURROGATE, LISTS = 'full', 'surrogate', 'lists'
 NUM_DRAWS = 20
+# People, images and probes of all of LFW, one image a person enrolled.
+LFW_COUNTS = (5749, 13233, 7484)
 _NOTES = {
   FULL: (
     'the first image of everybody enrolled, all others looked up; the '
@@ -93,6 +95,26 @@ def describe_split(split: str, *, official: bool = False) -> dict[str, Any]:
     'surrogate': split == SURROGATE,
     'note': _NOTES[split],
   }
+
+
+def is_all_of_lfw(protocol: str, people: int, images: int, probes: int) -> bool:
+  """Whether a full split is that of all of LFW; another one is noted.
+
+  Args:
+    protocol: its name, for the note.
+    people: in the gallery.
+    images: in all.
+    probes: looked up.
+  """
+  counts = people, images, probes
+  if counts != LFW_COUNTS:
+    files.note(
+      f'protocol {protocol}: {people:,} people, {images:,} images and '
+      f'{probes:,} probes; all of LFW has {{:,}}, {{:,}} and {{:,}}'.format(
+        *LFW_COUNTS
+      )
+    )
+  return counts == LFW_COUNTS
 
 
 def draw_splits(

@@ -92,6 +92,25 @@ class Degradation:
 
 
 @dataclasses.dataclass(frozen=True)
+class CandidateCurve:
+  """What a two-stage search finds over the number of its candidates.
+
+  Attributes:
+    candidates: int [C], that the first stage hands on, rising.
+    recall: float [C], share of probes whose mate is among them.
+    rank1: float [C], share of probes found by both stages.
+    float_rank1: share found by float search among everybody.
+    smallest: candidates that reach 99.9 % of it.
+  """
+
+  candidates: Int[np.ndarray, ' C']
+  recall: Float[np.ndarray, ' C']
+  rank1: Float[np.ndarray, ' C']
+  float_rank1: float
+  smallest: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Curves:
   """All that a report draws; each mapping by the name in the legend."""
 
@@ -104,6 +123,9 @@ class Curves:
     default_factory=dict
   )
   dir: Mapping[str, DirCurve] = dataclasses.field(default_factory=dict)
+  candidates: Mapping[str, CandidateCurve] = dataclasses.field(
+    default_factory=dict
+  )
   degradation: Mapping[str, Degradation] = dataclasses.field(
     default_factory=dict
   )

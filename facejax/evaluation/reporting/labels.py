@@ -11,6 +11,8 @@ SHARES = {
   'rank1': 'Rank 1',
   'rank5': 'Rank 5',
   'rank10': 'Rank 10',
+  'rank1_lower_row': 'Rank 1, ties to the lower row',
+  'recall': 'Recall of stage 1',
   'eer': 'Equal error rate',
   'auc': 'AUC',
 }
@@ -25,6 +27,9 @@ FAMILIES = {
   'tpir_at_fpir': 'TPIR at FPIR {}',
   'tpir_at_most_fpir': 'TPIR at most FPIR {}',
   'rank1_by_distractors': 'Rank 1, {} distractors',
+  'rank1_at_candidates': 'Rank 1, {} candidates',
+  'recall_at_candidates': 'Recall, {} candidates',
+  'rank1_lower_row_by_vectors': 'Rank 1, ties to the lower row, {} vectors',
 }
 # By what else the deviations and intervals of a family are called. The first
 # of these in a result is the one that its `thresholds` speak of.
@@ -68,6 +73,7 @@ PROTOCOLS = {
   'folder': 'folder of people',
   'lfw_closed': 'LFW, closed set',
   'lfw_open': 'LFW, open set',
+  'lfw_two_stage': 'LFW, two-stage search',
   'megaface': 'MegaFace',
   'ijbb': 'IJB-B',
   'ijbc': 'IJB-C',
@@ -76,54 +82,10 @@ ANY_SET = ('pairs',)  # protocols of sets that nobody published
 # What `official` vouches for: a list, or all images of a set, where they are
 # split in a way of our own.
 PUBLISHED = 'the published list'
-WHOLE_SETS = {'lfw_all': 'all of LFW', 'lfw_closed': 'all of LFW'}
-WHOLE_SPLITS = (None, 'full')  # other splits leave images out
-
-# Titles and texts of confused pairs, impostors and genuine ones.
-CONFUSED = (
-  (
-    'Impostors most like each other',
-    'Two people whose images score as one, the worst first.',
-  ),
-  (
-    'Genuine pairs least like each other',
-    'One person whose images score as two, the worst first.',
-  ),
+WHOLE_SETS = dict.fromkeys(
+  ('lfw_all', 'lfw_closed', 'lfw_two_stage'), 'all of LFW'
 )
-OWN_CONFUSED = {
-  'lfw_closed': (
-    (
-      'Taken for somebody else',
-      'Probes with whom they were taken for, the clearest errors first.',
-    ),
-    (
-      'The mates they missed',
-      'The same probes with their own enrolled images, in the same order.',
-    ),
-  ),
-  'lfw_open': (
-    (
-      'Taken for somebody else',
-      'Probes that score highest with somebody else, enrolled themselves or '
-      'not, the highest score first.',
-    ),
-    (
-      'The mates they missed',
-      'Those of the same probes who are enrolled, with their own enrolled '
-      'images, in the same order.',
-    ),
-  ),
-  'megaface': (
-    (
-      'Taken for somebody else',
-      'Probes with distractors that beat a mate, the highest score first.',
-    ),
-    (
-      'The mates they missed',
-      'Probes with mates that a distractor beat, the lowest score first.',
-    ),
-  ),
-}
+WHOLE_SPLITS = (None, 'full')  # other splits leave images out
 
 # What the rates at the top of a result are of, where parts of it have others.
 TOP = {
@@ -143,6 +105,12 @@ PARTS = {
   'blufr': 'BLUFR',
   'concatenated': '1:N, concatenated galleries',
   'averaged': '1:N, averaged galleries',
+  'float_search': 'float search',
+  'hamming_alone': 'Hamming alone',
+  'asymmetric_alone': 'asymmetric alone',
+  'two_stage_hamming': 'Hamming, then cosine',
+  'two_stage_asymmetric': 'asymmetric, then cosine',
+  'radius_rule': 'within a Hamming radius, then cosine',
 }
 # Parts that have tables of their own.
 STUDIES = ('attributes', 'attribute_table', 'robustness', 'robustness_of')
@@ -183,6 +151,17 @@ FACTS = {
   'draws': 'Draws',
   'skipped': 'Left out',
   'attribute_table': 'Table of attributes',
+  'tie_rules': 'Rules for ties',
+  'hash_bits': 'Bits of a code',
+  'candidates': 'Candidates',
+  'smallest_candidates': 'Candidates for 99.9 % of float search',
+  'radius': 'Hamming radius',
+  'mean_candidates': 'Candidates, mean',
+  'max_candidates': 'Candidates, at most',
+  'equals_float_search': 'All as candidates give float search exactly',
+  'codes': 'Bits of the gallery',
+  'bytes_per_template': 'Bytes of a template',
+  'gallery_bytes': 'Bytes of the gallery',
   'timing': 'Timing',
   'note': 'Note',
   'date': 'Date',
@@ -212,6 +191,8 @@ TIMES = {
   'matching_s': 'S2, matching, in seconds',
   'extraction_ms_per_image': 'extraction of an image, in ms',
   'matching_us_per_probe': 'matching of a probe, in µs',
+  'stage_1_us_per_probe': 'stage 1 of a probe, in µs',
+  'stage_2_us_per_probe': 'stage 2 of a probe, in µs',
 }
 
 

@@ -18,6 +18,7 @@ from facejax import files
 from facejax.errors import DataError
 from facejax.evaluation.metrics import OperatingPoint
 from facejax.evaluation.reporting.curves import (
+  CandidateCurve,
   Curves,
   Degradation,
   DirCurve,
@@ -30,6 +31,7 @@ _KINDS = {
   'roc': RocCurve,
   'histogram': ScoreHistogram,
   'dir': DirCurve,
+  'candidates': CandidateCurve,
   'degradation': Degradation,
 }
 _PREFIX = 'measurement.'
@@ -115,7 +117,7 @@ def _decode(arrays: Any) -> tuple[Curves, dict[str, np.ndarray], str]:
   found = {
     kind: {
       name: _unpack(kind, number, fields, arrays)
-      for number, (name, fields) in enumerate(index[kind])
+      for number, (name, fields) in enumerate(index.get(kind, ()))
     }
     for kind in _KINDS
   }

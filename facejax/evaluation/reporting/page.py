@@ -4,6 +4,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facejax.evaluation.reporting.confused_words import (
+  CONFUSED,
+  OWN_CONFUSED,
+)
 from facejax.evaluation.reporting.curves import ConfusedPair
 from facejax.evaluation.reporting.damage_tables import (
   COLUMNS,
@@ -18,11 +22,7 @@ from facejax.evaluation.reporting.facts import (
 from facejax.evaluation.reporting.findings import find_sections
 from facejax.evaluation.reporting.group_tables import HEADS, make_group_tables
 from facejax.evaluation.reporting.headlines import make_cards
-from facejax.evaluation.reporting.labels import (
-  CONFUSED,
-  OWN_CONFUSED,
-  protocol_name,
-)
+from facejax.evaluation.reporting.labels import protocol_name
 from facejax.evaluation.reporting.pictures import DEGRADATION, Picture
 from facejax.evaluation.reporting.rate_tables import make_rate_tables
 from facejax.evaluation.reporting.templating import fill, to_json_text

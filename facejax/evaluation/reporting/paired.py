@@ -17,6 +17,7 @@ from facejax.evaluation.all_pairs import comparison as all_pairs_comparison
 Measurements = Mapping[str, np.ndarray]
 
 DECISIONS = 'correct_'  # and the mode: bool [P], whether a pair was right
+_RIGHT = 'right_'  # and the way to search: bool [Q], whether a mate was found
 _DRAWS = 10_000
 
 
@@ -115,12 +116,43 @@ def compare_ranks(
   """
   if 'ranks' not in first or 'ranks' not in second:
     return {}
+  _check_probes(first, second)
+  right = (each['ranks'] == 1 for each in (first, second))
+  return {'rank 1': compare_shares(*right)}
+
+
+def compare_two_stage(
+  first: Measurements, second: Measurements
+) -> dict[str, dict[str, Any]]:
+  """Compares two reports of two-stage searches at rank 1.
+
+  Args:
+    first: measurements of a report: `probes`, names [Q], and bool [Q] that
+      begin with `right_`, one for every way to search.
+    second: of another report.
+
+  Returns:
+    What `compare_shares` finds of the probes in every way to search.
+
+  Raises:
+    UsageError: the reports are of different probes.
+  """
+  _check_probes(first, second)
+  return {
+    name.removeprefix(_RIGHT).replace('_', ' '): compare_shares(
+      first[name], second[name]
+    )
+    for name in first
+    if name.startswith(_RIGHT) and name in second
+  }
+
+
+def _check_probes(first: Measurements, second: Measurements) -> None:
+  """Refuses reports of different probes."""
   if not np.array_equal(first['probes'], second['probes']):
     raise UsageError(
       'the reports are of different probes: evaluate both models on one split'
     )
-  right = (each['ranks'] == 1 for each in (first, second))
-  return {'rank 1': compare_shares(*right)}
 
 
 _PAIR_LISTS = (
@@ -139,6 +171,7 @@ Comparer = Callable[[Measurements, Measurements], dict[str, Any]]
 COMPARERS: dict[str, Comparer] = {
   **dict.fromkeys(_PAIR_LISTS, compare_decisions),
   'lfw_closed': compare_ranks,
+  'lfw_two_stage': compare_two_stage,
   'lfw_all': all_pairs_comparison.compare,
   'folder': all_pairs_comparison.compare,
 }

@@ -7,7 +7,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from facejax.evaluation.reporting import canvas, figures, score_figures
+from facejax.evaluation.reporting import (
+  candidate_figure,
+  canvas,
+  figures,
+  score_figures,
+)
 from facejax.evaluation.reporting.curves import Curves
 
 
@@ -53,6 +58,14 @@ _LINES = {
     'DIR curve',
     'Probes of known people found at rank 1 and accepted, over the share of '
     'strangers accepted; higher is better.',
+  ),
+  'candidates': (
+    candidate_figure.candidate_figure,
+    'Two-stage search over candidates',
+    'Over the candidates that the codes hand on: the share of probes whose '
+    'mate is among them (broken lines), and the share that both stages find; '
+    'the thin line is float search among everybody. A dot is the smallest '
+    'number that reaches 99.9 % of it.',
   ),
 }
 _HISTOGRAM = (
@@ -154,8 +167,8 @@ def draw(curves: Curves, *, title: str) -> list[Picture]:
     title: stands above every picture.
 
   Returns:
-    roc.png, det.png, cmc.png, dir.png, degradation.png and histogram.png
-    (with several, histogram_NAME.png), those that exist.
+    roc.png, det.png, cmc.png, dir.png, candidates.png, degradation.png and
+    histogram.png (with several, histogram_NAME.png), those that exist.
   """
   drawn = *_drawn({'': curves}, title), *_histograms(curves, title)
   return [

@@ -49,7 +49,8 @@ class Report:
 
     Args:
       path: the folder: results.json, the pictures that there are (roc.png,
-        det.png, cmc.png, dir.png, histogram.png, degradation.png),
+        det.png, cmc.png, dir.png, candidates.png, histogram.png,
+        degradation.png),
         report.html with everything in one file, and measurements.npz, which
         `launch.compare` reads.
       command: the command line, for the page.

@@ -25,6 +25,7 @@ class AlignedSource:
   """
 
   has_flip = True
+  hash_bits = 0  # templates have no codes
 
   def __init__(
     self,

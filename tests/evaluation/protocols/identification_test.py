@@ -83,7 +83,7 @@ class IdentificationTest(chex.TestCase):
     )
     self.assertIn('6 people, 24 images', self.notes.call_args.args[0])
     self.notes.reset_mock()
-    with mock.patch.object(lfw_closed, 'LFW_COUNTS', (6, 24, 18)):
+    with mock.patch.object(splits, 'LFW_COUNTS', (6, 24, 18)):
       result = lfw_closed.run(self.source(), mode='plain').result
     self.assertIs(result['official'], True)
     self.notes.assert_not_called()

@@ -5,6 +5,7 @@ import numpy as np
 from facejax.data.images import encode_jpeg
 from facejax.evaluation.metrics import OperatingPoint
 from facejax.evaluation.reporting.curves import (
+  CandidateCurve,
   ConfusedPair,
   Curves,
   DirCurve,
@@ -44,6 +45,17 @@ def cmc():
 def dir_curve():
   """DIR of 10 impostor probes."""
   return DirCurve(np.array([0, 0.1, 1]), np.array([0.5, 0.8, 0.9]), 10)
+
+
+def candidates():
+  """A two-stage search of a gallery of 100."""
+  return CandidateCurve(
+    candidates=np.array([1, 10, 20, 100]),
+    recall=np.array([0.6, 0.875, 0.9375, 1.0]),
+    rank1=np.array([0.6, 0.75, 0.8125, 0.8125]),
+    float_rank1=0.8125,
+    smallest=20,
+  )
 
 
 def result(**changes):

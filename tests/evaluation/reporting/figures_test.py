@@ -6,8 +6,8 @@ from absl.testing import absltest
 from scipy import special
 
 from facejax.evaluation.metrics import OperatingPoint
-from facejax.evaluation.reporting import canvas, figures
-from facejax.evaluation.reporting.curves import RocCurve
+from facejax.evaluation.reporting import candidate_figure, canvas, figures
+from facejax.evaluation.reporting.curves import CandidateCurve, RocCurve
 from tests.evaluation.reporting import examples
 
 
@@ -103,6 +103,32 @@ class RankFiguresTest(chex.TestCase):
     axes = figures.dir_figure({'a': examples.dir_curve()}, title='t').axes[0]
     np.testing.assert_allclose(axes.get_xlim(), [0.1, 1])
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.8, 0.9])
+
+
+class CandidateFigureTest(chex.TestCase):
+  def test_both_stages_meet_float_search_at_the_right_end(self):
+    curve = examples.candidates()
+    figure = candidate_figure.candidate_figure(
+      {'hamming': curve, 'asymmetric': curve}, title='t'
+    )
+    (axes,) = figure.axes
+    self.assertEqual(axes.get_xscale(), 'log')
+    self.assertEqual(axes.get_xlim(), (1, 100))
+    rank1, recall, level = axes.lines[:3]
+    np.testing.assert_array_equal(rank1.get_ydata(), curve.rank1)
+    np.testing.assert_array_equal(recall.get_ydata(), curve.recall)
+    self.assertEqual(set(level.get_ydata()), {0.8125})
+    self.assertEqual(dots(axes), {(20.0, 0.8125)})
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    self.assertEqual(texts[0], 'hamming: both stages, 99.9 % from 20')
+    self.assertLen(texts, 4)
+    self.assertStartsWith(canvas.render(figure), b'\x89PNG\r\n')
+
+  def test_a_gallery_of_one_can_be_drawn(self):
+    one = np.ones(1)
+    curve = CandidateCurve(np.array([1]), one, one, 1.0, 1)
+    figure = candidate_figure.candidate_figure({'a': curve}, title='t')
+    self.assertStartsWith(canvas.render(figure), b'\x89PNG\r\n')
 
 
 if __name__ == '__main__':

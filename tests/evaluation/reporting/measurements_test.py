@@ -21,6 +21,7 @@ def everything():
     histogram={'plain': examples.histogram()},
     cmc={'full': examples.cmc()},
     dir={'': examples.dir_curve()},
+    candidates={'hamming': examples.candidates()},
     degradation={
       'x': Degradation('blur', levels, 'px', levels / 4, 'accuracy', 0.9)
     },

@@ -84,5 +84,18 @@ class CompareRanksTest(chex.TestCase):
       paired.compare_ranks(first, second | {'probes': probes[::-1]})
 
 
+class CompareTwoStageTest(chex.TestCase):
+  def test_every_way_to_search_is_compared(self):
+    one, two = decisions(3, 2, 1, 0)
+    probes = np.array(list('abcdef'))
+    first = {'probes': probes, 'right_float_search': one, 'places_hamming': one}
+    second = first | {'right_float_search': two, 'right_other': one}
+    found = paired.COMPARERS['lfw_two_stage'](first, second)
+    self.assertEqual(list(found), ['float search'])
+    self.assertEqual(found['float search']['only_first_right'], 2)
+    with self.assertRaisesRegex(UsageError, 'different probes'):
+      paired.compare_two_stage(first, second | {'probes': probes[::-1]})
+
+
 if __name__ == '__main__':
   absltest.main()

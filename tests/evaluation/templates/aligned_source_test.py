@@ -6,7 +6,7 @@ from absl.testing import absltest
 
 from facejax.data.images import decode_image
 from facejax.errors import DataError
-from facejax.evaluation import sources
+from facejax.evaluation import held_source, sources
 from facejax.evaluation.embeddings import SavedSource
 from facejax.evaluation.templates.aligned_source import AlignedSource
 from tests.evaluation import faces
@@ -28,7 +28,7 @@ class AlignedSourceTest(chex.TestCase):
       source.describe()['preprocessing']['image_size'], (112, 112)
     )
     path = written.path('kept.npz')
-    kept = sources.KeepingSource(source, path).embed(names[3:10], flip=True)
+    kept = held_source.KeepingSource(source, path).embed(names[3:10], flip=True)
     crops = np.stack(
       [decode_image(x, 'x') for x in source.pictures(names[3:10])]
     )

@@ -1,0 +1,1 @@
+"""Two-stage recognition, measured: codes choose candidates, cosines decide."""
