@@ -13,12 +13,13 @@ cores, in one run:
   hamming_L_cC   two stages: C candidates by codes of L bits, then the cosine;
   asymmetric_L_cC  C the fewest that keep 99 % of the exhaustive answers
   float          exhaustive top 100 by the cosine
-  faiss_hamming  IndexBinaryFlat, 128 bits
-  faiss_float    IndexFlatIP
+  faiss_hamming  IndexBinaryFlat, 128 bits; also on one thread
+  faiss_float    IndexFlatIP; also on one thread
 
-Throughput is that of all probes in one call, ratios are medians over rounds
-that time every side once; then latency of one probe at a time. Recall is the
-share of probes whose exhaustive answer is among the candidates. Needs faiss
+Throughput is that of all probes in one call, in rounds that time every side
+once; then latency of one probe at a time. Ratios stand by medians and by the
+least times; run it on an idle machine (benchmarks/search_timing.py). Recall is
+the share of probes whose exhaustive answer is among the candidates. Needs faiss
 (requirements-bench.txt) for its sides; adds and removes are measured by
 `benchmarks.search_index`.
 """

@@ -3,17 +3,16 @@
 import datetime
 import importlib.metadata
 import os
-import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks import reporting, search_sides
+from benchmarks import reporting, search_sides, search_timing
 from benchmarks.search_gallery import Faces, draw_faces
-from benchmarks.search_sides import Search, TwoStage
+from benchmarks.search_sides import TwoStage
+from benchmarks.search_timing import Search
 from facejax import files
 from facejax.evaluation.identification.timing import processor
 from facejax.search.compiled import num_threads
@@ -22,50 +21,8 @@ from facejax.search.vectors import store_vectors
 RECALL = 0.99
 _CURVE = (1, 10, 30, 100, 300, 1000, 3000)
 _CANDIDATES = _CURVE[-1]
-_SINGLE_SECONDS = 4.0  # of one probe at a time, a side
-
-
-def _seconds(search: Search, probes: slice) -> float:
-  start = time.perf_counter()
-  search(probes)
-  return time.perf_counter() - start
-
-
-def batch_seconds(
-  sides: Mapping[str, Search], num_probes: int, rounds: int
-) -> dict[str, list[float]]:
-  """Seconds of all probes at once, a round after the other."""
-  for search in sides.values():
-    search(slice(0, min(8, num_probes)))  # compiles
-  seconds: dict[str, list[float]] = {name: [] for name in sides}
-  for _ in range(rounds):
-    for name, search in sides.items():
-      seconds[name].append(_seconds(search, slice(0, num_probes)))
-  return seconds
-
-
-def single_seconds(
-  sides: Mapping[str, Search], num_probes: int
-) -> dict[str, dict[str, float]]:
-  """Milliseconds of one probe at a time: median, 99th percentile, count.
-
-  Sides take turns, so that other work on the machine hits them alike; a slow
-  one stops after some seconds, and its count says what its percentile is worth.
-  """
-  taken: dict[str, list[float]] = {name: [] for name in sides}
-  for probe in range(num_probes):
-    for name, search in sides.items():
-      if sum(taken[name]) < _SINGLE_SECONDS:
-        taken[name].append(_seconds(search, slice(probe, probe + 1)))
-  result = {}
-  for name, seconds in taken.items():
-    p50, p99 = 1e3 * np.percentile(seconds, [50, 99])
-    result[name] = {
-      'p50_ms': round(float(p50), 3),
-      'p99_ms': round(float(p99), 3),
-      'num_probes': len(seconds),
-    }
-  return result
+# Also measured with one probe at a time.
+_SINGLE = ('hamming', 'asymmetric', 'float')
 
 
 def truth_ranks(search: Search, answers: np.ndarray) -> np.ndarray:
@@ -106,34 +63,27 @@ def recall_curves(
   return curves, ways
 
 
-def _ratio(
-  seconds: Mapping[str, list[float]], slow: str, fast: str
-) -> float | None:
-  """Median over the rounds of how many times as fast a side is."""
-  if slow not in seconds:
-    return None
-  pairs = zip(seconds[slow], seconds[fast], strict=True)
-  return round(statistics.median(a / b for a, b in pairs), 2)
-
-
 def _ratios(
-  seconds: Mapping[str, list[float]],
-  singles: Mapping[str, dict[str, float]],
+  batch: Mapping[str, list[float]],
+  single: Mapping[str, list[float]],
   best: str | None,
-) -> dict[str, float | None]:
-  """What the targets are about."""
+) -> dict[str, Any]:
+  """What the targets are about, by medians and by the least."""
   found = {
-    'hamming_batch_over_faiss': _ratio(seconds, 'faiss_hamming', 'hamming')
+    'hamming_over_faiss': search_timing.ratios(
+      batch, 'faiss_hamming', 'hamming'
+    ),
+    'hamming_over_faiss_single': search_timing.ratios(
+      single, 'faiss_hamming', 'hamming'
+    ),
   }
-  if 'faiss_hamming' in singles:
-    found['hamming_single_over_faiss'] = round(
-      singles['faiss_hamming']['p50_ms'] / singles['hamming']['p50_ms'], 2
-    )
   if best:
-    found['two_stage_over_float'] = _ratio(seconds, 'float', best)
-    found['two_stage_over_faiss_float'] = _ratio(seconds, 'faiss_float', best)
-    found['two_stage_single_over_float'] = round(
-      singles['float']['p50_ms'] / singles['two_stage']['p50_ms'], 2
+    found |= {
+      f'two_stage_over_{other}': search_timing.ratios(batch, other, best)
+      for other in ('float', 'faiss_float')
+    }
+    found['two_stage_over_float_single'] = search_timing.ratios(
+      single, 'float', 'two_stage'
     )
   return found
 
@@ -200,16 +150,22 @@ def measure(
   except ImportError as error:
     result['skipped'] = {'faiss': reporting.reason(error)}
   files.note('throughput')
-  seconds = batch_seconds(sides, num_probes, rounds)
-  medians = {name: statistics.median(s) for name, s in seconds.items()}
-  best = min((way.name for way in ways), key=medians.get, default=None)
+  seconds = search_timing.batch_seconds(sides, num_probes, rounds)
+  batch = search_timing.summarize_batches(seconds, num_probes)
+  best = min(
+    (way.name for way in ways),
+    key=lambda name: batch[name]['median_seconds'],
+    default=None,
+  )
   files.note('latency')
-  alone = ('hamming', 'asymmetric', 'float', 'faiss_hamming', 'faiss_float')
-  singles = {name: sides[name] for name in alone if name in sides}
+  alone = {
+    name: search
+    for name, search in sides.items()
+    if name in _SINGLE or name.startswith('faiss')
+  }
   if best:
-    singles['two_stage'] = sides[best]
-  latency = single_seconds(singles, num_probes)
-  ratios = _ratios(seconds, latency, best)
+    alone['two_stage'] = sides[best]
+  single = search_timing.single_seconds(alone, num_probes)
   result |= {
     'load_average_after': os.getloadavg()[0],
     'num_templates': count,
@@ -221,16 +177,9 @@ def measure(
     'recall_wanted': RECALL,
     'first_stages': curves,
     'best_two_stage': best,
-    'ratios': ratios,
-    'batch': {
-      name: {
-        'median_seconds': round(median, 4),
-        'least_seconds': round(min(seconds[name]), 4),
-        'probes_per_second': round(num_probes / median, 1),
-      }
-      for name, median in medians.items()
-    },
-    'single': latency,
+    'ratios': _ratios(seconds, single, best),
+    'batch': batch,
+    'single': search_timing.summarize_singles(single),
   }
   files.note(_table(result))
   return result

@@ -1,11 +1,9 @@
 """What the benchmark of the search times: our ways to search, and faiss's."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from benchmarks.search_gallery import Faces, pack_signs
+from benchmarks.search_timing import Search
 from facejax.search import scan
 from facejax.search.compiled import num_threads
 from facejax.search.vectors import StoredVectors
@@ -13,9 +11,6 @@ from facejax.search.vectors import StoredVectors
 TOP_K = 100
 # Of the stages compared with faiss.
 BITS = 128
-
-# Numbers of some probes, as a slice -> (values, rows) of the best.
-Search = Callable[[slice], tuple[np.ndarray, np.ndarray]]
 
 
 class TwoStage(NamedTuple):
@@ -73,20 +68,37 @@ def float_search(faces: Faces, vectors: StoredVectors) -> Search:
 
 
 def faiss_sides(faces: Faces) -> dict[str, Search]:
-  """IndexBinaryFlat and IndexFlatIP on as many threads as ours.
+  """IndexBinaryFlat and IndexFlatIP, on as many threads as ours and on one.
+
+  On a busy machine one thread may be faster, as it waits for no other.
 
   Raises:
     ImportError: faiss is not installed.
   """
   import faiss
 
-  faiss.omp_set_num_threads(num_threads())
   binary = faiss.IndexBinaryFlat(BITS)
   binary.add(faces.codes_of(BITS))
   flat = faiss.IndexFlatIP(faces.gallery.shape[1])
   flat.add(faces.gallery)
   packed = pack_signs(faces.logits_of(BITS))
+
+  def on_threads(count: int, search: Search) -> Search:
+    def searched(probes: slice):
+      faiss.omp_set_num_threads(count)
+      return search(probes)
+
+    return searched
+
+  def hamming(probes: slice):
+    return binary.search(packed[probes], TOP_K)
+
+  def cosine(probes: slice):
+    return flat.search(faces.probes[probes], TOP_K)
+
   return {
-    'faiss_hamming': lambda probes: binary.search(packed[probes], TOP_K),
-    'faiss_float': lambda probes: flat.search(faces.probes[probes], TOP_K),
+    'faiss_hamming': on_threads(num_threads(), hamming),
+    'faiss_hamming_1_thread': on_threads(1, hamming),
+    'faiss_float': on_threads(num_threads(), cosine),
+    'faiss_float_1_thread': on_threads(1, cosine),
   }

@@ -19,6 +19,17 @@ PathLike = epath.PathLike
 T = TypeVar('T')
 
 
+def cache_directory() -> Path:
+  """Where what can be made again is kept: $FACEJAX_CACHE, or the user's cache.
+
+  It holds converted weights of MTCNN and compiled kernels of the search.
+  """
+  if folder := os.environ.get('FACEJAX_CACHE'):
+    return Path(folder)
+  base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  return Path(os.path.expanduser(base)) / 'facejax'
+
+
 def _sibling(path: Path) -> Path:
   """A name beside `path` that no other writer uses."""
   return path.parent / f'.{path.name}.{uuid.uuid4().hex[:8]}.tmp'

@@ -1,10 +1,12 @@
 import contextlib
 import io
+import os
 import pathlib
 import tempfile
 from unittest import mock
 
 import chex
+from absl.testing import parameterized
 from etils import epath
 
 from facejax import files
@@ -19,6 +21,20 @@ class FilesTestCase(chex.TestCase):
 
   def names(self):
     return sorted(path.name for path in self.root.iterdir())
+
+
+class CacheDirectoryTest(chex.TestCase):
+  @parameterized.parameters(
+    ({'FACEJAX_CACHE': '/a', 'XDG_CACHE_HOME': '/b'}, '/a'),
+    ({'FACEJAX_CACHE': '', 'XDG_CACHE_HOME': '/b'}, '/b/facejax'),
+    (
+      {'FACEJAX_CACHE': '', 'XDG_CACHE_HOME': '', 'HOME': '/c'},
+      '/c/.cache/facejax',
+    ),
+  )
+  def test_the_cache_is_the_users(self, environment, expected):
+    with mock.patch.dict(os.environ, environment):
+      self.assertEqual(str(files.cache_directory()), expected)
 
 
 class AtomicWriteTest(FilesTestCase):

@@ -8,7 +8,6 @@ TensorFlow; after that, and in other processes, from a safetensors file.
 import importlib.metadata
 import io
 import math
-import os
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -142,14 +141,6 @@ def _as_tree(found: dict[str, np.ndarray], where: str) -> PyTree:
   return map_named(take, shapes)
 
 
-def cache_directory() -> files.Path:
-  """Where converted weights lie: $FACEJAX_CACHE, or the user's cache."""
-  if folder := os.environ.get('FACEJAX_CACHE'):
-    return files.Path(folder)
-  base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-  return files.Path(os.path.expanduser(base)) / 'facejax'
-
-
 def _wheel() -> importlib.metadata.Distribution:
   try:
     return importlib.metadata.distribution('mtcnn')
@@ -181,7 +172,7 @@ def load_weights() -> PyTree:
     DataError: the wheel is missing, or holds something else.
   """
   wheel = _wheel()
-  cached = cache_directory() / f'mtcnn-{wheel.version}.safetensors'
+  cached = files.cache_directory() / f'mtcnn-{wheel.version}.safetensors'
   try:
     return _as_tree(safetensors.numpy.load(cached.read_bytes()), str(cached))
   except (OSError, safetensors.SafetensorError, DataError):

@@ -1,16 +1,18 @@
 """How the kernels of the search are compiled, and how their work is divided.
 
-numba compiles them once for each signature and keeps the result beside the
-sources. The kernels release the interpreter's lock and know nothing of
-threads; tasks of them run in one pool of the process, so that several threads
-of the caller may search at once.
+numba compiles them once for each signature and keeps the result on disk. The
+kernels release the interpreter's lock and know nothing of threads; tasks of
+them run in one pool of the process, so that several threads of the caller may
+search at once.
 """
 
 import concurrent.futures
 import functools
+import hashlib
 import inspect
 import itertools
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from facejax import files
 from facejax.array_typing import Bool, Shaped
 
 _MIN_BLOCK, _MAX_BLOCK = 32, 128
@@ -26,18 +29,35 @@ _MIN_BLOCK, _MAX_BLOCK = 32, 128
 _PART_BYTES = 1 << 20
 
 
+@functools.cache
+def _cache_folder() -> str:
+  """A folder of its own for each state of the sources of the search.
+
+  numba compares what it has kept with the file of a function alone, and would
+  not see that one of another file, compiled into it, has changed.
+  """
+  digest = hashlib.sha256()
+  for source in sorted(pathlib.Path(__file__).parent.glob('*.py')):
+    digest.update(source.read_bytes())
+  base = numba.config.CACHE_DIR or files.cache_directory() / 'numba'
+  return os.path.join(base, f'search-{digest.hexdigest()[:16]}')
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
   """Compiles by numba, at the first call; for functions without annotations.
 
-  A function that calls another must be touched with it: numba sees only the
-  file of the outer one when it takes a result from the disk.
+  What is compiled is kept in the user's cache, or where NUMBA_CACHE_DIR says.
   """
   # What checks signatures in tests would be compiled along.
   function = inspect.unwrap(function)
+  folder, usual = _cache_folder(), numba.config.CACHE_DIR
+  numba.config.CACHE_DIR = folder
   try:
     return numba.njit(function, nogil=True, cache=True)
   except RuntimeError:  # no folder can be written in
     return numba.njit(function, nogil=True)
+  finally:
+    numba.config.CACHE_DIR = usual
 
 
 @intrinsic

@@ -9,7 +9,7 @@ import chex
 import numpy as np
 from absl.testing import absltest
 
-from benchmarks import search_gallery
+from benchmarks import search_gallery, search_timing
 from tests.conftest import REPOSITORY
 
 
@@ -41,8 +41,19 @@ class SearchBenchmarkTest(chex.TestCase):
     # All rows are candidates: nothing is lost.
     self.assertIsNotNone(result['first_stages']['hamming_64']['candidates'])
     self.assertIn(result['best_two_stage'], result['batch'])
-    self.assertGreater(result['ratios']['two_stage_over_float'], 0)
+    ratios = result['ratios']['two_stage_over_float']
+    self.assertGreater(ratios['by_least'], 0)
     self.assertGreater(result['single']['hamming']['p99_ms'], 0)
+
+  def test_ratios_are_against_the_fastest_form_of_the_other(self):
+    seconds = {
+      'ours': [1.0, 2.0, 4.0],
+      'faiss': [9.0] * 3,
+      'faiss_1': [6.0] * 3,
+    }
+    found = search_timing.ratios(seconds, 'faiss', 'ours')
+    self.assertEqual(found, {'by_median': 3.0, 'by_least': 6.0})
+    self.assertIsNone(search_timing.ratios(seconds, 'other', 'ours'))
 
   def test_mates_lie_at_genuine_cosines(self):
     faces = search_gallery.draw_faces(3000, 1000, 64, 64)

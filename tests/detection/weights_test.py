@@ -179,18 +179,6 @@ class LoadWeightsTest(chex.TestCase):
     ):
       weights.load_weights()
 
-  @parameterized.parameters(
-    ({'FACEJAX_CACHE': '/a', 'XDG_CACHE_HOME': '/b'}, '/a'),
-    ({'FACEJAX_CACHE': '', 'XDG_CACHE_HOME': '/b'}, '/b/facejax'),
-    (
-      {'FACEJAX_CACHE': '', 'XDG_CACHE_HOME': '', 'HOME': '/c'},
-      '/c/.cache/facejax',
-    ),
-  )
-  def test_the_cache_is_the_users(self, environment, expected):
-    with mock.patch.dict(os.environ, environment):
-      self.assertEqual(str(weights.cache_directory()), expected)
-
   def test_neither_tensorflow_nor_the_wheel_is_imported(self):
     code = (
       'import sys, facejax.detection.weights as w; w.load_weights();'
