@@ -27,6 +27,8 @@ bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.input_pipeline
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.megaface
+	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.search_index
 
 clean:
 	rm -rf .venv .cache out

@@ -1,40 +1,15 @@
 """Embeds a prepared set of any size into a file that is mapped, not held."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from facejax import files
-from facejax.array_typing import UInt8
-from facejax.data.images import decode_image
 from facejax.data.records import FaceRecords
 from facejax.errors import UsageError
 from facejax.evaluation.crops import embed_padded
+from facejax.evaluation.record_crops import read_record_crops
 from facejax.evaluation.sources import FaceModel
 from facejax.files import PathLike
 from facejax.inference.embedding import normalize_rows
-
-
-def _crops(
-  records: FaceRecords, batch_size: int
-) -> Iterator[UInt8[np.ndarray, 'B H W 3']]:
-  """All crops in order, the next batch decoded while one is in use."""
-
-  def read(start: int) -> np.ndarray:
-    stop = min(start + batch_size, len(records))
-    found = records.__getitems__(range(start, stop))
-    return np.stack([decode_image(r['image'], r['key']) for r in found])
-
-  with ThreadPoolExecutor(2) as pool:
-    waiting = None
-    for start in range(0, len(records), batch_size):
-      batch = pool.submit(read, start)
-      if waiting is not None:
-        yield waiting.result()
-      waiting = batch
-    if waiting is not None:
-      yield waiting.result()
 
 
 def embed_records(
@@ -58,7 +33,7 @@ def embed_records(
     raise UsageError(f'{path}: embeddings are mapped, so name a local folder')
   mapped, start = None, 0
   for crops in files.progress(
-    _crops(records, batch_size),
+    read_record_crops(records, np.arange(len(records)), batch_size=batch_size),
     desc='embedding',
     unit='batch',
     total=-(-len(records) // batch_size),
