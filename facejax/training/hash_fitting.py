@@ -112,7 +112,8 @@ def fit_hash(
       'loss_last': float(losses[:, -1].mean()),
     }
   else:
-    layer, found = _train(features, num_bits, settings or HashTraining())
+    settings = (settings or HashTraining()).for_layer(size, num_bits)
+    layer, found = _train(features, num_bits, settings)
     report |= found
   if features is not None:
     report['bits'] = bit_statistics(layer.logits(features.plain))

@@ -15,7 +15,8 @@ class HashTraining:
 
   Attributes:
     start: the layer to begin with, 'itq', fitted to the same people, or
-      'random' hyperplanes.
+      'random' hyperplanes. None takes ITQ for as many bits as it is defined
+      for, D, and hyperplanes for more.
     steps: updates in all.
     rounds: parts of the training, after each of which the people held out
       judge the layer.
@@ -31,7 +32,7 @@ class HashTraining:
     seed: of the start, the split and the batches.
   """
 
-  start: str = 'itq'
+  start: str | None = None
   steps: int = 2500
   rounds: int = 5
   people: int = 512
@@ -43,11 +44,16 @@ class HashTraining:
   held_out: float = 0.3
   seed: int = 0
 
+  def for_layer(self, size: int, num_bits: int) -> 'HashTraining':
+    """The settings with the start that they take for a layer of D x L."""
+    usual = 'itq' if num_bits <= size else 'random'
+    return dataclasses.replace(self, start=self.start or usual)
+
   def check(self) -> None:
     """Raises UsageError for settings that mean nothing."""
     wrong = [name for name in _ABOVE_ZERO if not getattr(self, name) > 0]
     wrong += [name for name in _SHARES if not 0 <= getattr(self, name) < 1]
-    if self.start not in STARTS:
+    if self.start not in (None, *STARTS):
       wrong.append('start')
     if not self.asymmetric_weight >= 0:
       wrong.append('asymmetric_weight')

@@ -75,6 +75,7 @@ def train_hash(
     DataError: too few people, or images of them.
   """
   settings.check()
+  settings = settings.for_layer(features.plain.shape[1], num_bits)
   training, held = hold_out(
     features,
     settings.held_out,

@@ -261,6 +261,16 @@ class TrainingTest(chex.TestCase):
     )
 
   @parameterized.parameters(
+    (None, 32, 'itq'),
+    (None, 40, 'random'),
+    ('random', 32, 'random'),
+    ('itq', 40, 'itq'),
+  )
+  def test_more_bits_than_itq_has_start_at_random(self, given, bits, start):
+    settings = HashTraining(start=given, steps=7).for_layer(32, bits)
+    self.assertEqual(settings, HashTraining(start=start, steps=7))
+
+  @parameterized.parameters(
     ('steps', 0),
     ('rounds', 700),
     ('learning_rate', 0.0),
