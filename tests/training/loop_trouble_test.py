@@ -19,8 +19,8 @@ class TroubleTest(LoopTestCase):
     config = self.config_of(self.short, total_steps=4, log_every_steps=100)
     resume_or_start = loop.resume_or_start
 
-    def poisoned(config, run, store):
-      start = resume_or_start(config, run, store)
+    def poisoned(config, run, store, **options):
+      start = resume_or_start(config, run, store, **options)
       params = jax.tree.map(lambda x: x, run.state.params)
       slope = params['stem']['activation']['slope']
       params['stem']['activation']['slope'] = slope.at[0].set(jnp.nan)
