@@ -16,6 +16,17 @@ from facejax.search.snapshot import Snapshot
 _FOUND_ROWS = 1 << 26
 
 
+def _padded_runs(
+  rows: Int[np.ndarray, ' M'],
+  starts: Int[np.ndarray, ' q'],
+  counts: Int[np.ndarray, ' q'],
+) -> Int[np.ndarray, 'q c']:
+  """rows[starts[i] : starts[i] + counts[i]] for every i; -1 pads."""
+  places = np.arange(counts.max())[None, :]
+  taken = rows[np.minimum(starts[:, None] + places, len(rows) - 1)]
+  return np.where(places < counts[:, None], taken, -1)
+
+
 class Lookup:
   """One search of one snapshot, with its clock.
 
@@ -180,17 +191,20 @@ class Lookup:
       rows[empty], scores[empty] = self._best(
         self._all_vectors, numbers[empty], query.top_k
       )
-    for i in np.flatnonzero(np.diff(starts)):
-      near = found[None, starts[i] : starts[i + 1]]
-      ranked, of = self._ranked(numbers[i : i + 1], near, near.shape[1])
-      places = np.arange(ranked.shape[1])[None]
+    counts = np.diff(starts)
+    # Together with others of about as many rows, to be padded little.
+    order = np.argsort(counts, kind='stable')[len(empty) :]
+    for some in people.probe_blocks(order, int(counts.max(initial=0))):
+      near = _padded_runs(found, starts[some], counts[some])
+      ranked, of = self._ranked(numbers[some], near, near.shape[1])
+      wanted = min(query.top_k, near.shape[1])
       if query.by_person:
-        places, _ = people.first_of_each(
-          snapshot.person[ranked], min(query.top_k, ranked.shape[1])
-        )
-      places = places[:, : query.top_k]
-      rows[i, : places.shape[1]] = people.take(ranked, places, -1)
-      scores[i, : places.shape[1]] = people.take(of, places, -np.inf)
+        shown = np.where(ranked < 0, -1, snapshot.person[ranked])
+        places, _ = people.first_of_each(shown, wanted)
+      else:
+        places = np.tile(np.arange(wanted), (len(some), 1))
+      rows[some, :wanted] = people.take(ranked, places, -1)
+      scores[some, :wanted] = people.take(of, places, -np.inf)
     return rows, scores
 
   def distances(
