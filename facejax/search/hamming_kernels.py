@@ -13,6 +13,9 @@ from facejax.search.compiled import compiled, count_ones
 
 # Fewer probes than this read the codes as they lie in memory.
 _STREAMED_PROBES = 4
+# From so many words on the words of a row fill the vector instructions, not
+# the rows of a group.
+_WIDE = 8
 _FAR = np.uint64(1 << 32)
 
 
@@ -102,6 +105,52 @@ def _keep_nearer(best, distances, first_row, num_rows, removed, top_k):
 
 
 @compiled
+def _scan_wide_rows(
+  words, first_row, removed, probes, width, keys, counts, states, top_k
+):
+  """`scan_nearest` for few probes of wide codes, but for the last rows.
+
+  Returns:
+    The number of rows that were compared, whole groups.
+  """
+  distances, start = np.empty(GROUP, np.uint64), 0
+  while start + GROUP <= len(words):
+    for number in range(len(probes)):
+      probe, state, nearest = probes[number], states[number], _FAR
+      for row in range(GROUP):
+        distance = np.uint64(0)
+        for word in range(len(width)):
+          distance += count_ones(words[start + row, word] ^ probe[word])
+        distances[row] = distance
+      for row in range(GROUP):
+        nearest = min(nearest, distances[row])
+      if nearest < np.uint64(state[0]):
+        best = (keys[number], counts[number], state)
+        _keep_nearer(best, distances, first_row + start, GROUP, removed, top_k)
+    start += GROUP
+  return start
+
+
+@compiled
+def _scan_narrow_rows(
+  words, first_row, removed, probes, width, keys, counts, states, top_k
+):
+  """`_scan_wide_rows` for codes of fewer words."""
+  distances, start = np.empty(GROUP, np.uint64), 0
+  while start + GROUP <= len(words):
+    # Flat, since a stride that is no constant is not turned into vectors.
+    rows = words[start : start + GROUP].reshape(-1)
+    for number in range(len(probes)):
+      probe, state = probes[number], states[number]
+      if _nearest_of_rows(rows, probe, width) < np.uint64(state[0]):
+        _distances_of_rows(rows, probe, width, distances)
+        best = (keys[number], counts[number], state)
+        _keep_nearer(best, distances, first_row + start, GROUP, removed, top_k)
+    start += GROUP
+  return start
+
+
+@compiled
 def scan_nearest(
   words, first_row, removed, probes, width, tile, keys, counts, states, top_k
 ):
@@ -121,16 +170,11 @@ def scan_nearest(
   """
   distances = np.empty(GROUP, np.uint64)
   start = 0
-  while len(probes) < _STREAMED_PROBES and start + GROUP <= len(words):
-    # Flat, since a stride that is no constant is not turned into vectors.
-    rows = words[start : start + GROUP].reshape(-1)
-    for number in range(len(probes)):
-      probe, state = probes[number], states[number]
-      if _nearest_of_rows(rows, probe, width) < np.uint64(state[0]):
-        _distances_of_rows(rows, probe, width, distances)
-        best = (keys[number], counts[number], state)
-        _keep_nearer(best, distances, first_row + start, GROUP, removed, top_k)
-    start += GROUP
+  if len(probes) < _STREAMED_PROBES:
+    scan = _scan_wide_rows if len(width) >= _WIDE else _scan_narrow_rows
+    start = scan(
+      words, first_row, removed, probes, width, keys, counts, states, top_k
+    )
   while start < len(words):
     num_rows = fill_tile(tile, words, start)
     for number in range(len(probes)):
