@@ -204,7 +204,7 @@ class FaceModel:
     distance = embedding.golden_distance(actual, expected)
     if not distance <= limit:
       raise CheckpointError(
-        f'{path}: its golden embedding is off by a cosine distance of '
+        f'{path}: its golden output is off by a cosine distance of '
         f'{distance:.2g}: the folder was altered or damaged, restore it from '
         'a copy'
       )
@@ -230,7 +230,7 @@ def load_model(
 
   Args:
     path: the folder that training, compressing or importing wrote.
-    verify: recomputes the golden embedding.
+    verify: recomputes the golden outputs, see `FaceModel.verify`.
     dtype: of activations and products, such as 'bfloat16' on TPU and GPU; the
       weights stay as they are. None is float32.
 

@@ -128,9 +128,9 @@ class EmbedTest(ModelTestCase):
 
 class VerifyTest(ModelTestCase):
   @parameterized.parameters(
-    (lambda d: d['golden'].update(seed=1), 'golden embedding is off'),
-    (lambda d: d['golden'].update(embedding=[1.0]), 'golden embedding is off'),
-    (lambda d: d['preprocessing'].update(scale=64.0), 'golden embedding'),
+    (lambda d: d['golden'].update(seed=1), 'golden output is off'),
+    (lambda d: d['golden'].update(embedding=[1.0]), 'golden output is off'),
+    (lambda d: d['preprocessing'].update(scale=64.0), 'golden output'),
     (
       lambda d: d['architecture']['fields'].update(embedding_size=32),
       'does not fit the architecture',

@@ -174,15 +174,15 @@ class DamageTest(HashTestCase):
     self._rewrite(lambda layer: layer)
     facejax.load_model(self.path)
     self._rewrite(lambda layer: {**layer, name: change(layer[name])})
-    with self.assertRaisesRegex(CheckpointError, 'golden embedding is off'):
+    with self.assertRaisesRegex(CheckpointError, 'golden output is off'):
       facejax.load_model(self.path)
 
   @parameterized.parameters(
     (lambda d: d.update(hash_bits=8), 'hash_bits 8, its params have 16'),
     (lambda d: d.update(hash_bits=None), 'hash_bits 0, its params have 16'),
     (lambda d: d.update(embedding_size=8), 'embedding_size 8, .* have 24'),
-    (lambda d: d['golden'].pop('logits'), 'golden embedding is off .* inf'),
-    (lambda d: d['golden'].update(logits=[1.0]), 'golden embedding is off'),
+    (lambda d: d['golden'].pop('logits'), 'golden output is off .* inf'),
+    (lambda d: d['golden'].update(logits=[1.0]), 'golden output is off'),
     (
       lambda d: d['architecture']['fields'].update(hash_bits=0),
       'hash_bits 16, its params have 0',
