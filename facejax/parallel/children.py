@@ -39,23 +39,22 @@ def run_children(
     KeyboardInterrupt: Ctrl-C.
   """
   children: list[subprocess.Popen] = []
-  interrupts: list[int] = []
+  # Passed on by the loop that waits: a signal that comes while children are
+  # being started is for those that follow too.
+  signals: list[int] = []
 
-  def pass_on(signum: int, frame: Any) -> None:
-    if signum == signal.SIGINT:
-      interrupts.append(signum)
-    for child in children:
-      child.send_signal(signum)
+  def note(signum: int, frame: Any) -> None:
+    signals.append(signum)
 
-  with _handling(pass_on), contextlib.ExitStack() as stack:
+  with _handling(note), contextlib.ExitStack() as stack:
     stack.callback(_kill, children)
     for process_id, command in enumerate(commands):
       children.append(_start_child(command, process_id))
     relays = [_relay(child, i) for i, child in enumerate(children) if i]
-    first = _wait(children, interrupts, grace_seconds)
+    first = _wait(children, signals, grace_seconds)
   for relay in relays:
     relay.join(timeout=grace_seconds)
-  if interrupts:
+  if signal.SIGINT in signals:
     raise KeyboardInterrupt
   _raise_failure([child.returncode for child in children], first)
 
@@ -77,19 +76,29 @@ def _raise_failure(codes: Sequence[int], first: int | None) -> None:
 
 def _wait(
   children: Sequence[subprocess.Popen],
-  interrupts: Sequence[int],
+  signals: Sequence[int],
   grace_seconds: float | int,
 ) -> int | None:
-  """Returns when all have ended; the first that failed, if one did."""
-  first, deadline = None, None
+  """Returns when all have ended; the first that failed, if one did.
+
+  Args:
+    children: that run.
+    signals: that this process gets, a list that grows; each is passed on.
+    grace_seconds: see `run_children`.
+  """
+  first, deadline, passed_on = None, None, 0
   while True:
+    while passed_on < len(signals):
+      for child in children:
+        child.send_signal(signals[passed_on])
+      passed_on += 1
     running = [child for child in children if child.poll() is None]
     failed = [i for i, child in enumerate(children) if child.returncode]
     if first is None and failed:
       first = failed[0]
     if not running:
       return first
-    if deadline is None and (failed or interrupts):
+    if deadline is None and (failed or signal.SIGINT in signals):
       deadline = time.monotonic() + grace_seconds
     if deadline is not None and time.monotonic() > deadline:
       _kill(running)

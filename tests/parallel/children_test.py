@@ -1,11 +1,13 @@
 """Children end together, and none is left behind."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 import chex
 from absl.testing import parameterized
@@ -72,12 +74,39 @@ class RunChildrenTest(chex.TestCase):
     self.assertBetween(time.monotonic() - start, 0.5, 10)
 
   def test_sigterm_reaches_all_and_they_may_take_their_time(self):
-    trap = shell('trap "sleep 0.5; exit 75" TERM; while :; do sleep 0.05; done')
-    timer = after(0.3, signal.SIGTERM)
+    ready = pathlib.Path(self.create_tempdir())
+    trap = (
+      'trap "sleep 0.5; exit 75" TERM; touch {}; while :; do sleep 0.05; done'
+    )
+    signs = [ready / name for name in 'ab']
+
+    def end_when_ready():
+      while not all(sign.exists() for sign in signs):
+        time.sleep(0.02)
+      os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end_when_ready)
+    thread.start()
     with self.assertRaises(SystemExit) as caught:
-      children.run_children([trap, trap], grace_seconds=5)
-    timer.join()
+      children.run_children(
+        [shell(trap.format(sign)) for sign in signs], grace_seconds=5
+      )
+    thread.join()
     self.assertEqual(caught.exception.code, 75)
+
+  def test_sigterm_while_the_first_is_started_ends_all(self):
+    start = children._start_child
+
+    def interrupted_start(command, process_id):
+      if process_id == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+      return start(command, process_id)
+
+    with (
+      mock.patch.object(children, '_start_child', interrupted_start),
+      self.assertRaisesRegex(PeerError, 'ended by SIGTERM'),
+    ):
+      children.run_children([shell('exec sleep 20')] * 2)
 
   def test_ctrl_c_ends_all_also_those_that_ignore_it(self):
     deaf = shell('trap "" INT; sleep 60')
