@@ -7,9 +7,9 @@ The layer is u = W F + b on the embedding F at unit norm, and bit l of a code is
 u_l > 0. The model's embeddings, thresholds and packed weights stay as they are;
 the new model directory hashes too (facejax.load_model(...).hash). --method is
 
-  trained  (default) begins with itq and is trained to rank faces as embeddings
-           do, by codes and by logits against codes; people held out say when
-           to stop
+  trained  (default) begins with itq, or with random for more bits than the
+           embedding is long, and is trained to rank faces as embeddings do, by
+           codes and by logits against codes; people held out say when to stop
   itq      principal components and a rotation (Gong et al., 2011), fitted to
            the faces; more bits than the embedding is long are several rotations
   random   random hyperplanes, orthogonal in blocks
